@@ -1,0 +1,176 @@
+"""Doubles of the app's edges, for tests of its core: a clock, blobs, a workspace, and an app put together from them.
+
+They stand where storage accounts and Azure ML would; the core between them is the real one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from shared.app import App, compose
+from shared.blobs import BlobFacts
+from shared.config import Config, Pipeline
+from shared.config_file import load_config
+from shared.ledger import Ledger
+from shared.ledger.memory_table import Fault, MemoryTable
+from shared.outcomes import Outcome, OutcomeKind
+from shared.submissions import Submission
+
+ENDPOINT = (
+    "https://westeurope.api.azureml.ms/pipelines/v1.0/subscriptions/s/resourceGroups/g/providers/"
+    "Microsoft.MachineLearningServices/workspaces/w/PipelineRuns/PipelineSubmit/"
+    "11111111-1111-1111-1111-111111111111"
+)
+NOON = datetime(2027, 3, 27, 12, 0, tzinfo=UTC)
+
+HEAD = f"""\
+datastores:
+  lake: {{connection: DataStorage, container: data}}
+  reference: {{connection: DataStorage, container: reference}}
+pipelines:
+  scoring:
+    kind: published_pipeline
+    endpoint: {ENDPOINT}
+    experiment: MyRestPipeline
+triggers:
+"""
+"""Two datastores and a pipeline; triggers follow."""
+
+
+@dataclass
+class Clock:
+    """A clock that stands still until it is told to go on."""
+
+    time: datetime = NOON
+
+    def now(self) -> datetime:
+        """Say the time."""
+        return self.time
+
+    def seconds(self) -> float:
+        """Say the time in seconds, as a monotonic clock does."""
+        return self.time.timestamp()
+
+    def advance(self, **span: float) -> None:
+        """Go on by a span: `advance(minutes=1)`."""
+        self.time += timedelta(**span)
+
+
+@dataclass
+class Blobs:
+    """Blobs by (connection, container, path)."""
+
+    facts: dict[tuple[str, str, str], BlobFacts] = field(default_factory=dict)
+    heads: int = 0
+    failure: Exception | None = None
+
+    def put(self, path: str, clock: Clock, *, metadata: Mapping[str, str] | None = None) -> None:
+        """Write a blob, or a new version of it, into container `data` of `DataStorage`."""
+        metadata = metadata or {}
+        self.facts["DataStorage", "data", path] = BlobFacts(
+            account="lake",
+            container="data",
+            path=path,
+            url="https://lake.blob.core.windows.net/data/x",
+            etag=f"0x{len(self.facts):04}{clock.seconds():.0f}",
+            size=3,
+            last_modified=clock.now(),
+            metadata=metadata,
+        )
+
+    def head(self, connection: str, container: str, path: str) -> BlobFacts | None:
+        """Answer a HEAD."""
+        self.heads += 1
+        if self.failure is not None:
+            raise self.failure
+        return self.facts.get((connection, container, path))
+
+
+@dataclass
+class Workspace:
+    """Records bodies and answers with a script; without one, each POST starts a run."""
+
+    outcomes: list[Outcome] = field(default_factory=list)
+    bodies: list[bytes] = field(default_factory=list)
+
+    def submit(self, pipeline: Pipeline, body: bytes) -> Outcome:  # noqa: ARG002 — the seam's signature
+        """Take a POST."""
+        self.bodies.append(body)
+        number = len(self.bodies)
+        if self.outcomes:
+            return self.outcomes.pop(0)
+        return Outcome(
+            kind=OutcomeKind.STARTED,
+            run_id=f"run-{number}",
+            status=200,
+            request_id=f"request-{number}",
+        )
+
+
+@dataclass
+class Bench:
+    """An app between doubles.
+
+    Attributes:
+        app: The real core.
+        clock: Its clock.
+        blobs: Its blobs.
+        workspace: Its workspace.
+        table: Its ledger's table.
+    """
+
+    app: App
+    clock: Clock
+    blobs: Blobs
+    workspace: Workspace
+    table: MemoryTable
+
+    @property
+    def config(self) -> Config:
+        """The triggers file."""
+        return self.app.config
+
+    def submissions(self) -> list[Submission]:
+        """Return all submissions, newest first."""
+        ledger = Ledger(self.table.view())
+        ids = [row.key.rpartition(":")[2] for row in self.table.view().page("log:", "log;").rows]
+        return [found for found in map(ledger.get, ids) if found is not None]
+
+    def restarted(self, *, file: Path | None = None) -> Bench:
+        """Return another process's app on the same ledger; `file` is a new triggers file."""
+        config = load_config(file, settings={}) if file else self.config
+        return _bench(config, self.table, self.clock, self.blobs, self.workspace)
+
+
+def bench(
+    file: Path,
+    *,
+    settings: Mapping[str, str] | None = None,
+    fault: Callable[[str], Fault | None] | None = None,
+) -> Bench:
+    """Put an app together from a triggers file and doubles.
+
+    Args:
+        file: The triggers file.
+        settings: App settings that it names.
+        fault: What goes wrong in the ledger's table.
+    """
+    config = load_config(file, settings=settings or {})
+    return _bench(config, MemoryTable(fault=fault), Clock(), Blobs(), Workspace())
+
+
+def _bench(
+    config: Config, table: MemoryTable, clock: Clock, blobs: Blobs, workspace: Workspace
+) -> Bench:
+    app = compose(
+        config,
+        table=table,
+        head=blobs.head,
+        submit=workspace.submit,
+        clock=clock.now,
+        monotonic=clock.seconds,
+    )
+    return Bench(app=app, clock=clock, blobs=blobs, workspace=workspace, table=table)

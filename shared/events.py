@@ -1,0 +1,259 @@
+"""What happened: an occurrence of a schedule, a version of a blob, a request; and the id of each.
+
+The id decides what "the same event" means, so its recipe never changes: the first 32 hex digits of SHA-256 over
+a JSON array. Ten ids are pinned in `tests/unit/test_events.py`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+MAX_HTTP_BODY_BYTES = 48 * 1024
+"""A stored event must fit a binary table property of 64 KiB, with room for what surrounds the body."""
+
+
+class Source(StrEnum):
+    """What a trigger starts from."""
+
+    SCHEDULE = "schedule"
+    """A time comes."""
+    BLOB = "blob"
+    """A blob is added or modified."""
+    HTTP = "http"
+    """Somebody calls."""
+
+
+def print_instant(instant: datetime) -> str:
+    """Write an aware instant as `2027-03-27T01:30:00Z`, with a fraction only where there is one.
+
+    Raises:
+        ValueError: The instant has no zone.
+    """
+    if instant.tzinfo is None:
+        raise ValueError(f"{instant!r} has no time zone")
+    text = instant.astimezone(UTC).isoformat()
+    return text.removesuffix("+00:00") + "Z"
+
+
+def read_instant(text: str) -> datetime:
+    """Read what `print_instant` wrote, or any ISO 8601 instant with an offset.
+
+    Raises:
+        ValueError: Not an instant, or one without a zone.
+    """
+    instant = datetime.fromisoformat(text)
+    if instant.tzinfo is None:
+        raise ValueError(f"{text!r} has no time zone; write 2027-03-27T01:30:00Z")
+    return instant.astimezone(UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScheduleEvent:
+    """An occurrence of a schedule.
+
+    Attributes:
+        trigger: The trigger's name.
+        time: The scheduled instant in UTC, not when somebody noticed.
+    """
+
+    trigger: str
+    time: datetime
+
+    @property
+    def source(self) -> Source:
+        """The kind of event."""
+        return Source.SCHEDULE
+
+    @property
+    def identity(self) -> list[str]:
+        """What makes it the same event, whoever brings the news."""
+        return [self.source, self.trigger, print_instant(self.time)]
+
+    def names(self) -> dict[str, Any]:
+        """Return what templates may name."""
+        return {"schedule": {"time": self.time}}
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what the ledger keeps."""
+        return {"trigger": self.trigger, "time": print_instant(self.time)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlobEvent:
+    """A version of a blob, as our own HEAD saw it.
+
+    Attributes:
+        trigger: The trigger's name.
+        account: The storage account's name.
+        container: The container's name.
+        path: The blob's whole name below the container, raw.
+        url: Its address, percent-encoded, without any SAS query.
+        etag: The version, without quotes.
+        size: Bytes.
+        last_modified: When this version was written.
+        metadata: The blob's own metadata.
+    """
+
+    trigger: str
+    account: str
+    container: str
+    path: str
+    url: str
+    etag: str
+    size: int
+    last_modified: datetime
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def source(self) -> Source:
+        """The kind of event."""
+        return Source.BLOB
+
+    @property
+    def time(self) -> datetime:
+        """When it happened: when this version was written."""
+        return self.last_modified
+
+    @property
+    def identity(self) -> list[str]:
+        """What makes it the same event, whoever brings the news."""
+        return [self.source, self.trigger, self.account, self.container, self.path, self.etag]
+
+    def names(self) -> dict[str, Any]:
+        """Return what templates may name."""
+        return {
+            "blob": {
+                "name": self.path.rpartition("/")[2],
+                "path": self.path,
+                "container": self.container,
+                "url": self.url,
+                "etag": self.etag,
+                "size": self.size,
+                "last_modified": self.last_modified,
+                "metadata": self.metadata,
+            }
+        }
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what the ledger keeps."""
+        return {
+            "trigger": self.trigger,
+            "account": self.account,
+            "container": self.container,
+            "path": self.path,
+            "url": self.url,
+            "etag": self.etag,
+            "size": self.size,
+            "last_modified": print_instant(self.last_modified),
+            "metadata": dict(self.metadata),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpEvent:
+    """A request that asked for a run. It holds no header: keys, cookies and tokens never reach the ledger.
+
+    Attributes:
+        trigger: The trigger's name.
+        time: When it came.
+        key: What makes it the same request: `["key", <Idempotency-Key>]`,
+            `["logic-apps", <workflow run id>, <operation>]` or `["new", <random>]`.
+        parameters: Parameters the caller set.
+        data_paths: Data paths the caller set: text (a path in the datastore that the file names), or
+            `{"datastore": …, "path": …}`.
+        experiment: The experiment the caller asked for.
+        body: The other keys of the body: those that the trigger's templates use.
+        query: The query's values that the trigger's templates use.
+    """
+
+    trigger: str
+    time: datetime
+    key: tuple[str, ...]
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    data_paths: Mapping[str, Any] = field(default_factory=dict)
+    experiment: str | None = None
+    body: Mapping[str, Any] = field(default_factory=dict)
+    query: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def source(self) -> Source:
+        """The kind of event."""
+        return Source.HTTP
+
+    @property
+    def identity(self) -> list[str]:
+        """What makes it the same event, whoever brings the news."""
+        return [self.source, self.trigger, *self.key]
+
+    @property
+    def asked(self) -> dict[str, Any]:
+        """What the caller asked for: two requests with one key must agree on it."""
+        return {
+            "parameters": dict(self.parameters),
+            "data_paths": dict(self.data_paths),
+            "experiment": self.experiment,
+            "body": dict(self.body),
+            "query": dict(self.query),
+        }
+
+    @property
+    def fingerprint(self) -> str:
+        """What the caller asked for, as comparable text: `1`, `1.0`, `true` and `"1"` are four things."""
+        return json.dumps(self.asked, sort_keys=True)
+
+    def names(self) -> dict[str, Any]:
+        """Return what templates may name."""
+        return {"http": {"body": self.body, "query": self.query}}
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what the ledger keeps."""
+        return {
+            "trigger": self.trigger,
+            "time": print_instant(self.time),
+            "key": list(self.key),
+            **self.asked,
+        }
+
+
+type Event = ScheduleEvent | BlobEvent | HttpEvent
+
+
+def event_id(event: Event) -> str:
+    """Return the id of an event: 32 hex digits, the same for every delivery of it."""
+    text = json.dumps(
+        [str(part) for part in event.identity], ensure_ascii=True, separators=(",", ":")
+    )
+    return hashlib.sha256(text.encode("ascii")).hexdigest()[:32]
+
+
+def dump_event(event: Event) -> bytes:
+    """Write an event for the ledger, as UTF-8 JSON."""
+    record = {"source": event.source.value, **event.to_json()}
+    return json.dumps(record, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+
+
+def load_event(data: bytes) -> Event:
+    """Read an event back from the ledger.
+
+    Raises:
+        ValueError: Not an event that this version of the app knows.
+    """
+    try:
+        record = json.loads(data)
+        source = Source(record.pop("source"))
+        if source is Source.BLOB:
+            record["last_modified"] = read_instant(record["last_modified"])
+            return BlobEvent(**record)
+        record["time"] = read_instant(record["time"])
+        if source is Source.SCHEDULE:
+            return ScheduleEvent(**record)
+        record["key"] = tuple(record["key"])
+        return HttpEvent(**record)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"not a stored event: {error}") from error

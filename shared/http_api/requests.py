@@ -1,0 +1,236 @@
+"""Read a request for a run: strict JSON, only what the file lists for the trigger, every mistake named."""
+
+from __future__ import annotations
+
+import json
+import math
+import secrets
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from difflib import get_close_matches
+from typing import Any, NoReturn
+
+from pydantic import BaseModel, ConfigDict, StrictBool, StrictFloat, StrictInt, StrictStr
+from pydantic import ValidationError as PydanticError
+
+from shared.config import Config, HttpSource, Trigger
+from shared.errors import InvalidRequest, Problem, RequestTooLarge, WrongSource
+from shared.events import MAX_HTTP_BODY_BYTES, HttpEvent
+from shared.http_api.exchange import Request
+
+MAX_KEY_LENGTH = 255
+OWN_KEYS = frozenset({"parameters", "data_paths", "experiment"})
+
+_ALLOWED = {
+    "parameters": "must be text, a number, true or false",
+    "data_paths": 'must be a path as text, or {"datastore": …, "path": …} with both as text',
+    "experiment": "must be text that is not empty",
+}
+
+
+class DataPathBody(BaseModel):
+    """A path in a datastore that the file declares."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    datastore: StrictStr
+    path: StrictStr
+
+
+class SubmissionBody(BaseModel):
+    """What a caller may set; the trigger's own keys stand beside these."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+
+    parameters: dict[str, StrictStr | StrictBool | StrictInt | StrictFloat] = {}
+    data_paths: dict[str, StrictStr | DataPathBody] = {}
+    experiment: StrictStr | None = None
+
+
+def read_event(config: Config, trigger: Trigger, request: Request, *, now: datetime) -> HttpEvent:
+    """Return the event that a request is.
+
+    No header becomes part of it but `Idempotency-Key` and Logic Apps' run id and operation; of the query, only what
+    the trigger's templates name.
+
+    Raises:
+        WrongSource: The trigger starts from something else.
+        RequestTooLarge: The body is above 48 KiB.
+        InvalidRequest: Something in it is wrong; every mistake is named.
+    """
+    source = trigger.source
+    if not isinstance(source, HttpSource):
+        raise WrongSource(
+            f"trigger {trigger.name} starts from a {source.source}, not from a call; "
+            "only triggers with `http:` in the triggers file take calls"
+        )
+    if len(request.body) > MAX_HTTP_BODY_BYTES:
+        raise RequestTooLarge(
+            f"the body has {len(request.body)} bytes; at most {MAX_HTTP_BODY_BYTES} are allowed: "
+            "put data into a blob and send its path"
+        )
+    content = read_json(request.body)
+    body = _read_body(content)
+    extra = {name: value for name, value in content.items() if name not in OWN_KEYS}
+    problems = [*_unlisted(config, trigger, source, body), *_unknown(extra, source.body_names)]
+    if problems:
+        raise InvalidRequest("the request cannot become a submission", problems=problems)
+    return HttpEvent(
+        trigger=trigger.name,
+        time=now,
+        key=_key(request.headers),
+        parameters=body.parameters,
+        data_paths={
+            name: value if isinstance(value, str) else value.model_dump()
+            for name, value in body.data_paths.items()
+        },
+        experiment=body.experiment,
+        body=extra,
+        query={name: request.query[name] for name in source.query_names if name in request.query},
+    )
+
+
+def read_json(data: bytes) -> dict[str, Any]:
+    """Read a JSON object strictly: no duplicate keys, no NaN, no infinite numbers, no lone surrogates.
+
+    An empty body is an empty object.
+
+    Raises:
+        InvalidRequest: It is not such an object.
+    """
+    if not data.strip():
+        return {}
+    try:
+        content = json.loads(
+            data.decode("utf-8-sig"),
+            object_pairs_hook=_object,
+            parse_constant=_refuse_constant,
+            parse_float=_finite,
+        )
+        json.dumps(content, ensure_ascii=False).encode()
+    except UnicodeError as error:
+        raise _not_json("it is not valid UTF-8 text") from error
+    except RecursionError as error:
+        raise _not_json("it is nested too deeply") from error
+    except json.JSONDecodeError as error:
+        raise _not_json(f"{error.msg} at line {error.lineno}, column {error.colno}") from error
+    except ValueError as error:
+        raise _not_json(str(error)) from error
+    if not isinstance(content, dict):
+        raise _not_json("it must be an object such as {}")
+    return content
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    content = dict(pairs)
+    if len(content) != len(pairs):
+        names = [name for name, _ in pairs]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        raise ValueError(f"the key {_cut(twice[0])} stands there more than once")
+    return content
+
+
+def _refuse_constant(text: str) -> NoReturn:
+    raise ValueError(f"{text} is not a JSON number")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"the number {_cut(text)} is too large")
+    return number
+
+
+def _not_json(reason: str) -> InvalidRequest:
+    return InvalidRequest(
+        "the body is not the JSON object that it must be",
+        problems=[Problem(where="body", message=reason)],
+    )
+
+
+def _read_body(content: Mapping[str, Any]) -> SubmissionBody:
+    own = {name: value for name, value in content.items() if name in OWN_KEYS}
+    try:
+        body = SubmissionBody.model_validate(own)
+    except PydanticError as error:
+        places = {tuple(map(str, item["loc"][:2])) for item in error.errors()}
+        problems = [_wrong_type(place) for place in sorted(places)]
+        raise InvalidRequest("some values are not what they must be", problems=problems) from error
+    if body.experiment is not None and not body.experiment.strip():
+        raise InvalidRequest(
+            "some values are not what they must be", problems=[_wrong_type(("experiment",))]
+        )
+    return body
+
+
+def _wrong_type(place: tuple[str, ...]) -> Problem:
+    field = place[0]
+    whole = len(place) == 1 and field != "experiment"
+    message = "must be an object of names and values" if whole else _ALLOWED[field]
+    return Problem(where=".".join(_cut(part) for part in place), message=message)
+
+
+def _unlisted(
+    config: Config, trigger: Trigger, source: HttpSource, body: SubmissionBody
+) -> Iterable[Problem]:
+    """Name what the file does not let a caller set."""
+    for name in body.parameters.keys() - trigger.values.parameters.keys():
+        yield _not_listed("parameters", name, trigger.values.parameters)
+    for name, value in body.data_paths.items():
+        if name not in trigger.values.data_paths:
+            yield _not_listed("data_paths", name, trigger.values.data_paths)
+        elif not isinstance(value, str) and value.datastore not in config.datastores:
+            known = ", ".join(config.datastores) or "none"
+            yield Problem(
+                where=f"data_paths.{name}.datastore",
+                message=f"{_cut(value.datastore)} is not declared in the triggers file; declared: {known}",
+            )
+    if body.experiment is not None and not source.allow_experiment:
+        yield Problem(
+            where="experiment",
+            message="a caller may not choose it; `http: {allow_experiment: true}` in the triggers file permits it",
+        )
+
+
+def _not_listed(field: str, name: str, listed: Mapping[str, object]) -> Problem:
+    allowed = ", ".join(listed) or "none"
+    return Problem(
+        where=f"{field}.{_cut(name)}",
+        message=f"the triggers file does not list it for this trigger or its pipeline; listed: {allowed}",
+    )
+
+
+def _unknown(extra: Mapping[str, Any], allowed: frozenset[str]) -> Iterable[Problem]:
+    known = sorted(OWN_KEYS | allowed)
+    for name in sorted(extra.keys() - allowed):
+        near = get_close_matches(name, known, n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        yield Problem(
+            where=_cut(name), message=f"is not known here; allowed: {', '.join(known)}{hint}"
+        )
+
+
+def _key(headers: Mapping[str, str]) -> tuple[str, ...]:
+    """Return what makes it the same request when it comes again.
+
+    Logic Apps repeats its action with the same run id and operation (Microsoft Learn: Logic Apps HTTP action headers).
+    """
+    key = headers.get("idempotency-key")
+    if key is not None:
+        if not 0 < len(key) <= MAX_KEY_LENGTH or not key.isprintable():
+            message = f"must be 1 to {MAX_KEY_LENGTH} printable characters"
+            raise InvalidRequest(
+                "the Idempotency-Key cannot be used",
+                problems=[Problem(where="Idempotency-Key", message=message)],
+            )
+        return ("key", key)
+    run, operation = (headers.get(f"x-ms-workflow-{name}") for name in ("run-id", "operation-name"))
+    if run and operation:
+        return ("logic-apps", run, operation)
+    return ("new", secrets.token_hex(16))
+
+
+def _cut(text: str) -> str:
+    """Return a caller's text short enough, and plain enough, to be repeated in an answer."""
+    plain = "".join(character if character.isprintable() else "�" for character in text)
+    return plain if len(plain) <= 80 else f"{plain[:77]}…"

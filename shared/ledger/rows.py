@@ -1,0 +1,187 @@
+"""What the ledger's rows look like: keys, properties, and submissions to and from them.
+
+| row key | for |
+| --- | --- |
+| `sub:<id>` | the submission |
+| `due:<utc time>:<id>` | the tick has something to do with it, sorted by when |
+| `log:<inverted time>:<id>` | newest first, for listing |
+| `attention:<state>:<id>` | it is `dead` or `held` |
+| `trigger:<name>` | first sight and floor of a trigger, and whether a person switched it off |
+| `tick` | how far schedules were evaluated |
+
+Absent text is stored as empty text, since a merge cannot remove a property. Rows carry `schema`; properties that
+this version does not know are kept.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+from shared.errors import LedgerError
+from shared.events import dump_event, load_event, print_instant, read_instant
+from shared.ledger.table import Row, Value
+from shared.outcomes import OutcomeKind
+from shared.submissions import ATTENTION, Attempt, State, Submission
+
+SCHEMA = 1
+TICK_KEY = "tick"
+TRIGGERS = ("trigger:", "trigger;")
+"""The range of all trigger rows: `;` follows `:`."""
+
+MAX_MESSAGE = 1000
+"""Characters of a message that the ledger keeps."""
+
+MAX_ATTEMPTS_BYTES = 60 * 1024
+"""What the attempts may take of a property's 64 KiB; the oldest go first."""
+
+_LAST_MICROSECOND = 10**17
+"""Above every instant in microseconds, so that newer instants make smaller keys."""
+
+
+def submission_key(submission_id: str) -> str:
+    """Return the key of a submission's own row."""
+    return f"sub:{submission_id}"
+
+
+def due_key(due: datetime, submission_id: str) -> str:
+    """Return the key of a submission's `due:` row: fixed width, so that keys sort by time."""
+    return f"due:{due.astimezone(UTC):%Y%m%dT%H%M%S.%fZ}:{submission_id}"
+
+
+def log_key(submission: Submission) -> str:
+    """Return the key of a submission's `log:` row: newest first."""
+    microseconds = int(submission.created.timestamp() * 1_000_000)
+    return f"log:{_LAST_MICROSECOND - microseconds:017d}:{submission.id}"
+
+
+def attention_key(submission: Submission) -> str | None:
+    """Return the key of a submission's `attention:` row, or None when nobody needs to look."""
+    if submission.state not in ATTENTION:
+        return None
+    return f"attention:{submission.state}:{submission.id}"
+
+
+def trigger_key(name: str) -> str:
+    """Return the key of a trigger's row."""
+    return f"trigger:{name}"
+
+
+def encode_submission(submission: Submission, *, token: str) -> dict[str, Value]:
+    """Return the properties of a submission's row.
+
+    Args:
+        submission: What to write.
+        token: The fresh random token of this write: whoever reads it back knows who won.
+    """
+    return {
+        "schema": SCHEMA,
+        "token": token,
+        "state": submission.state.value,
+        "reason": _text(submission.reason)[:MAX_MESSAGE],
+        "generation": submission.generation,
+        "trigger": submission.trigger,
+        "pipeline": submission.pipeline,
+        "kind": submission.kind,
+        "place": submission.place,
+        "event": dump_event(submission.event),
+        "body": submission.body or b"",
+        "created": print_instant(submission.created),
+        "updated": print_instant(submission.updated),
+        "due": print_instant(submission.due) if submission.due else "",
+        "due_key": due_key(submission.due, submission.id) if submission.due else "",
+        "attempts": _encode_attempts(submission.attempts),
+        "run_id": _text(submission.run_id),
+        "run_status": _text(submission.run_status),
+        "duplicates": json.dumps(submission.duplicates),
+    }
+
+
+def encode_log(submission: Submission) -> dict[str, Value]:
+    """Return the properties of a submission's `log:` row: enough for a line of a listing."""
+    return {
+        "trigger": submission.trigger,
+        "state": submission.state.value,
+        "source": submission.event.source.value,
+        "created": print_instant(submission.created),
+        "run_id": _text(submission.run_id),
+    }
+
+
+def decode_submission(row: Row) -> Submission:
+    """Read a submission's row.
+
+    Raises:
+        LedgerError: The row was edited, or written by a newer version of the app.
+    """
+    values = row.values
+    submission_id = row.key.removeprefix("sub:")
+    try:
+        if int(values["schema"]) > SCHEMA:
+            raise LedgerError(
+                f"submission {submission_id} was written by a newer version of this app"
+            )
+        return Submission(
+            id=submission_id,
+            trigger=str(values["trigger"]),
+            pipeline=str(values["pipeline"]),
+            kind=str(values["kind"]),
+            place=str(values["place"]),
+            event=load_event(_bytes(values["event"])),
+            body=_bytes(values["body"]) or None,
+            created=read_instant(str(values["created"])),
+            updated=read_instant(str(values["updated"])),
+            state=State(str(values["state"])),
+            reason=str(values["reason"]) or None,
+            generation=int(values["generation"]),
+            due=read_instant(str(values["due"])) if values["due"] else None,
+            attempts=tuple(
+                _decode_attempt(item) for item in json.loads(_bytes(values["attempts"]))
+            ),
+            run_id=str(values["run_id"]) or None,
+            run_status=str(values["run_status"]) or None,
+            duplicates=tuple(json.loads(str(values["duplicates"]))),
+            etag=row.etag,
+            due_key=str(values["due_key"]) or None,
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise LedgerError(
+            f"the row of submission {submission_id} cannot be read: {error}"
+        ) from error
+
+
+def _encode_attempts(attempts: Sequence[Attempt]) -> bytes:
+    records = [_encode_attempt(attempt) for attempt in attempts]
+    while True:
+        data = json.dumps(records, ensure_ascii=False, separators=(",", ":")).encode()
+        if len(data) <= MAX_ATTEMPTS_BYTES:
+            return data
+        del records[0]
+
+
+def _encode_attempt(attempt: Attempt) -> dict[str, Any]:
+    record = {name: value for name, value in asdict(attempt).items() if value is not None}
+    record["time"] = print_instant(attempt.time)
+    if attempt.message is not None:
+        record["message"] = attempt.message[:MAX_MESSAGE]
+    return record
+
+
+def _decode_attempt(record: Mapping[str, Any]) -> Attempt:
+    known = dict(record)
+    known["time"] = read_instant(known["time"])
+    known["outcome"] = OutcomeKind(known["outcome"])
+    return Attempt(**known)
+
+
+def _text(value: str | None) -> str:
+    return value or ""
+
+
+def _bytes(value: Value) -> bytes:
+    if not isinstance(value, bytes):
+        raise TypeError(f"expected bytes, found {type(value).__name__}")
+    return value

@@ -1,0 +1,438 @@
+"""The ledger's rules, over every table."""
+
+from __future__ import annotations
+
+import functools
+import json
+import random
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from local.azurite import Azurite
+from shared.errors import LedgerError, LedgerUnavailable
+from shared.events import BlobEvent, HttpEvent, event_id
+from shared.ledger import Ledger, Table, Tick
+from shared.ledger.ledger import Sighting
+from shared.ledger.memory_table import Fault, MemoryTable
+from shared.ledger.table import Delete, Insert, Merge
+from shared.outcomes import Outcome, OutcomeKind
+from shared.submissions import LEASE, State, Submission, settle
+
+type MakeTable = Callable[..., Table]
+
+NOON = datetime(2027, 3, 27, 12, 0, tzinfo=UTC)
+STARTED = Outcome(kind=OutcomeKind.STARTED, run_id="run-1", status=200, request_id="r1")
+
+
+def submission(number: int = 1, **changes: object) -> Submission:
+    event = BlobEvent(
+        trigger="new-data",
+        account="lake",
+        container="data",
+        path=f"incoming/añb {number}.csv",
+        url="https://lake.blob.core.windows.net/data/x",
+        etag="0x8DC",
+        size=3,
+        last_modified=NOON,
+        metadata={"team": "blue"},
+    )
+    made = Submission(
+        id=event_id(event),
+        trigger="new-data",
+        pipeline="scoring",
+        kind="published_pipeline",
+        place="0123456789abcdef",
+        event=event,
+        body=b'{"ExperimentName":"E"}',
+        created=NOON,
+        updated=NOON,
+        due=NOON + LEASE,
+    )
+    return replace(made, **changes)  # type: ignore[arg-type]  # tests name real fields
+
+
+def started(row: Submission) -> Submission:
+    return settle(row, STARTED, generation=1, now=NOON + timedelta(seconds=2))
+
+
+def keys(table: Table) -> list[str]:
+    return [row.key.partition(":")[0] for row in table.page(" ", "~").rows]
+
+
+def test_a_claim_comes_back_as_it_was_made(make_table: MakeTable) -> None:
+    ledger = Ledger(make_table())
+    claim = ledger.claim(submission())
+    assert claim.won
+    assert claim.submission == submission()
+    assert ledger.get(submission().id) == submission()
+
+
+def test_a_second_claim_is_lost_and_shows_the_first(make_table: MakeTable) -> None:
+    table = make_table()
+    Ledger(table).claim(submission())
+    later = replace(submission(), created=NOON + timedelta(hours=1))
+    claim = Ledger(table).claim(later)
+    assert not claim.won
+    assert claim.submission.created == NOON
+
+
+def test_an_unknown_submission_is_none(make_table: MakeTable) -> None:
+    assert Ledger(make_table()).get("0" * 32) is None
+
+
+def test_a_claim_makes_a_row_for_the_tick_and_one_for_listings(make_table: MakeTable) -> None:
+    table = make_table()
+    Ledger(table).claim(submission())
+    assert keys(table) == ["due", "log", "sub"]
+
+
+def test_a_submission_dead_at_its_claim_needs_attention_and_no_tick(make_table: MakeTable) -> None:
+    table = make_table()
+    Ledger(table).claim(submission(state=State.DEAD, due=None, body=None, reason="why"))
+    assert keys(table) == ["attention", "log", "sub"]
+    found = Ledger(table).get(submission().id)
+    assert found is not None
+    assert (found.state, found.reason, found.body) == (State.DEAD, "why", None)
+
+
+def test_newer_submissions_come_first_in_the_log(make_table: MakeTable) -> None:
+    table = make_table()
+    for number in range(3):
+        Ledger(table).claim(submission(number, created=NOON + timedelta(seconds=number)))
+    created = [row.values["created"] for row in table.page("log:", "log;").rows]
+    assert created == sorted(created, key=str, reverse=True)
+
+
+def test_settling_moves_the_due_row_and_the_log(make_table: MakeTable) -> None:
+    table = make_table()
+    ledger = Ledger(table)
+    settled = ledger.update(ledger.claim(submission()).submission, started)
+    assert settled.state is State.SUBMITTED
+    assert ledger.get(settled.id) == settled
+    assert keys(table) == ["due", "log", "sub"]
+    (due,) = table.page("due:", "due;").rows
+    assert due.key == settled.due_key
+    (log,) = table.page("log:", "log;").rows
+    assert (log.values["state"], log.values["run_id"]) == ("submitted", "run-1")
+
+
+def test_a_change_that_keeps_the_due_time_does_not_touch_the_due_row(make_table: MakeTable) -> None:
+    table = make_table()
+    ledger = Ledger(table)
+    claimed = ledger.claim(submission()).submission
+    ledger.update(claimed, lambda row: replace(row, reason="noted"))
+    assert keys(table) == ["due", "log", "sub"]
+
+
+def test_what_leaves_attention_loses_its_row(make_table: MakeTable) -> None:
+    table = make_table()
+    ledger = Ledger(table)
+    claimed = ledger.claim(submission()).submission
+    held = ledger.update(claimed, lambda row: replace(row, state=State.HELD, due=None))
+    assert keys(table) == ["attention", "log", "sub"]
+    ledger.update(held, lambda row: replace(row, state=State.SKIPPED))
+    assert keys(table) == ["log", "sub"]
+
+
+def test_a_due_row_that_somebody_removed_does_not_stop_an_update(make_table: MakeTable) -> None:
+    table = make_table()
+    ledger = Ledger(table)
+    claimed = ledger.claim(submission()).submission
+    assert claimed.due_key is not None
+    table.transact([Delete(claimed.due_key)])
+    assert ledger.update(claimed, started).state is State.SUBMITTED
+    assert keys(table) == ["due", "log", "sub"]
+
+
+def test_a_change_is_applied_to_what_is_there_now(make_table: MakeTable) -> None:
+    table = make_table()
+    mine, theirs = Ledger(table), Ledger(table)
+    claimed = mine.claim(submission()).submission
+    theirs.update(claimed, lambda row: replace(row, reason="theirs"))
+    after = mine.update(claimed, lambda row: replace(row, run_status="Running"))
+    assert (after.reason, after.run_status) == ("theirs", "Running")
+
+
+def test_a_late_answer_is_recorded_though_the_row_moved_on(make_table: MakeTable) -> None:
+    table = make_table()
+    mine, theirs = Ledger(table), Ledger(table)
+    claimed = mine.claim(submission()).submission
+    other = replace(STARTED, run_id="run-2", request_id="r2")
+    theirs.update(claimed, lambda row: settle(row, other, generation=1, now=NOON))
+    after = mine.update(claimed, started)
+    assert (after.run_id, after.duplicates) == ("run-2", ("run-1",))
+    assert mine.get(claimed.id) == after
+
+
+def test_properties_of_a_later_version_are_kept(make_table: MakeTable) -> None:
+    table = make_table()
+    ledger = Ledger(table)
+    claimed = ledger.claim(submission()).submission
+    key = f"sub:{claimed.id}"
+    table.transact([Merge(key, {"from_the_future": "x"})])
+    ledger.update(claimed, started)
+    row = table.get(key)
+    assert row is not None
+    assert row.values["from_the_future"] == "x"
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"schema": 2}, "newer version"),
+        ({"state": "dreaming"}, "cannot be read"),
+        ({"event": b"{}"}, "cannot be read"),
+        ({"created": "yesterday"}, "cannot be read"),
+        ({"body": "text"}, "cannot be read"),
+    ],
+)
+def test_an_edited_row_is_an_error_that_names_the_submission(
+    make_table: MakeTable, values: dict[str, str], message: str
+) -> None:
+    table = make_table()
+    ledger = Ledger(table)
+    claimed = ledger.claim(submission()).submission
+    table.transact([Merge(f"sub:{claimed.id}", values)])
+    with pytest.raises(LedgerError, match=message) as raised:
+        ledger.get(claimed.id)
+    assert claimed.id in str(raised.value)
+
+
+@pytest.mark.parametrize("fault", list(Fault))
+def test_a_claim_whose_answer_was_lost_or_doubled_is_still_ours(
+    make_table: MakeTable, fault: Fault
+) -> None:
+    left = [fault]
+    table = make_table(lambda call: left.pop() if call == "transact" and left else None)
+    make_table().transact([Insert("warm", {})])
+    assert Ledger(table).claim(submission()).won
+    assert not Ledger(table).claim(submission()).won
+
+
+@pytest.mark.parametrize("fault", list(Fault))
+def test_a_settle_whose_answer_was_lost_or_doubled_is_recorded_once(
+    make_table: MakeTable, fault: Fault
+) -> None:
+    claimed = Ledger(make_table()).claim(submission()).submission
+    left = [fault]
+    table = make_table(lambda call: left.pop() if call == "transact" and left else None)
+    settled = Ledger(table).update(claimed, started)
+    assert settled.state is State.SUBMITTED
+    assert len(settled.attempts) == 1
+    assert keys(make_table()) == ["due", "log", "sub"]
+
+
+def test_of_64_threads_one_wins_while_answers_are_dropped(make_table: MakeTable) -> None:
+    chance = random.Random(7)
+    make_table().transact([Insert("warm", {})])
+
+    def fault(call: str) -> Fault | None:
+        return chance.choice([*Fault, None, None, None]) if call == "transact" else None
+
+    table = make_table(fault)
+    ledger = Ledger(table)
+
+    def claim(number: int) -> list[str]:
+        claims = [ledger.claim(submission(event)) for event in range(3)]
+        return [found.submission.id for found in claims if found.won]
+
+    with ThreadPoolExecutor(64) as threads:
+        won = Counter(winner for winners in threads.map(claim, range(64)) for winner in winners)
+    assert won == {submission(event).id: 1 for event in range(3)}
+
+
+CLAIMER = """
+import json, random, sys
+from concurrent.futures import ThreadPoolExecutor
+from azure.data.tables import TableClient
+from local.faulty_transport import FaultyTransport
+from shared.ledger import Ledger
+from shared.ledger.azure_table import CLIENT_OPTIONS, AzureTable
+from shared.ledger.memory_table import Fault
+from shared.ledger.rows import decode_submission
+from shared.ledger.table import Row
+from shared.submissions import Submission
+from shared.events import ScheduleEvent, event_id
+from datetime import UTC, datetime, timedelta
+
+connection, name, seed = sys.argv[1:]
+chance = random.Random(int(seed))
+NOON = datetime(2027, 3, 27, 12, 0, tzinfo=UTC)
+
+def fault(method, url):
+    return Fault.ANSWER_LOST if url.endswith("$batch") and chance.random() < 0.3 else None
+
+def connect():
+    options = {**CLIENT_OPTIONS, "retry_backoff_factor": 0}
+    return TableClient.from_connection_string(connection, name, transport=FaultyTransport(fault), **options)
+
+ledger = Ledger(AzureTable(connect, described="the table"))
+
+def claim(number):
+    event = ScheduleEvent(trigger="nightly", time=NOON + timedelta(days=number))
+    return number if ledger.claim(Submission(
+        id=event_id(event), trigger="nightly", pipeline="p", kind="k", place="x", event=event,
+        body=b"{}", created=NOON, updated=NOON, due=NOON,
+    )).won else None
+
+numbers = list(range(40)) * 2
+chance.shuffle(numbers)
+with ThreadPoolExecutor(8) as threads:
+    print(json.dumps([number for number in threads.map(claim, numbers) if number is not None]))
+"""
+
+
+@pytest.mark.azurite
+@pytest.mark.xdist_group("azurite")
+def test_of_four_processes_one_wins_each_event_while_answers_are_dropped(azurite: Azurite) -> None:
+    name = f"p{random.randrange(10**12)}"
+    processes = [
+        subprocess.Popen(
+            [
+                sys.executable,
+                "-W",
+                "ignore",
+                "-c",
+                CLAIMER,
+                azurite.connection_string,
+                name,
+                str(n),
+            ],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for n in range(4)
+    ]
+    won: Counter[int] = Counter()
+    for process in processes:
+        output, _ = process.communicate(timeout=100)
+        assert process.returncode == 0
+        won.update(json.loads(output))
+    assert won == dict.fromkeys(range(40), 1)
+
+
+def test_a_ledger_that_does_not_answer_fails_loudly(make_table: MakeTable) -> None:
+    ledger = Ledger(make_table(lambda _call: Fault.NOT_CARRIED_OUT))
+    with pytest.raises(LedgerUnavailable):
+        ledger.claim(submission())
+    with pytest.raises(LedgerUnavailable):
+        ledger.get(submission().id)
+    with pytest.raises(LedgerUnavailable):
+        ledger.tick()
+    with pytest.raises(LedgerUnavailable):
+        ledger.see(Sighting(name="nightly", place="schedule", floor=None, time=NOON))
+
+
+def sight(name: str = "nightly", place: str = "schedule x", hour: int = 0) -> Sighting:
+    time = NOON + timedelta(hours=hour)
+    return Sighting(name=name, place=place, floor=time - timedelta(minutes=15), time=time)
+
+
+def test_the_first_sight_of_a_trigger_stays(make_table: MakeTable) -> None:
+    table = make_table()
+    first = Ledger(table).see(sight())
+    again = Ledger(table).see(sight(hour=5))
+    assert first == again
+    assert (again.first_seen, again.floor) == (NOON, NOON - timedelta(minutes=15))
+
+
+def test_another_place_is_a_new_first_sight_and_keeps_a_persons_override(
+    make_table: MakeTable,
+) -> None:
+    table = make_table()
+    Ledger(table).see(sight())
+    table.transact([Merge("trigger:nightly", {"enabled": "false"})])
+    moved = Ledger(table).see(sight(place="schedule y", hour=5))
+    assert (moved.first_seen, moved.enabled) == (NOON + timedelta(hours=5), False)
+
+
+def test_a_floor_may_be_missing_so_that_everything_counts(make_table: MakeTable) -> None:
+    table = make_table()
+    beginning = replace(sight(), floor=None)
+    assert Ledger(table).see(beginning).floor is None
+    assert Ledger(table).see(beginning).floor is None
+
+
+def test_many_triggers_are_seen_at_once_and_old_ones_keep_their_first_sight(
+    make_table: MakeTable,
+) -> None:
+    table = make_table()
+    Ledger(table).see(sight("t-007"))
+    states = Ledger(table).see_all(sight(f"t-{n:03}", hour=1) for n in range(120))
+    assert len(states) == 120
+    assert states["t-007"].first_seen == NOON
+    assert states["t-119"].first_seen == NOON + timedelta(hours=1)
+    assert Ledger(table).see_all([sight("t-119")])["t-119"].first_seen == NOON + timedelta(hours=1)
+
+
+def test_two_instances_that_see_a_trigger_first_agree(make_table: MakeTable) -> None:
+    table = make_table()
+    with ThreadPoolExecutor(8) as threads:
+        seen = list(threads.map(lambda n: Ledger(table).see(sight(hour=n)), range(8)))
+    assert len({state.first_seen for state in seen}) == 1
+
+
+@pytest.mark.parametrize("fault", list(Fault))
+def test_a_first_sight_whose_answer_was_lost_or_doubled_is_recorded(
+    make_table: MakeTable, fault: Fault
+) -> None:
+    make_table().transact([Insert("warm", {})])
+    left = [fault]
+    table = make_table(lambda call: left.pop() if call == "transact" and left else None)
+    assert Ledger(table).see(sight()).first_seen == NOON
+
+
+def test_the_tick_is_remembered(make_table: MakeTable) -> None:
+    table = make_table()
+    assert Ledger(table).tick() == Tick()
+    Ledger(table).end_tick(Tick(evaluated_until=NOON, last=NOON + timedelta(seconds=1)))
+    assert Ledger(table).tick() == Tick(evaluated_until=NOON, last=NOON + timedelta(seconds=1))
+
+
+def test_a_request_of_48_kib_and_a_body_of_60_kib_fit(make_table: MakeTable) -> None:
+    event = HttpEvent(trigger="t", time=NOON, key=("key", "k"), body={"text": "ü" * 24_000})
+    large = replace(
+        submission(), id=event_id(event), event=event, body=b"{" + b" " * (60 * 1024 - 2) + b"}"
+    )
+    ledger = Ledger(make_table())
+    assert ledger.claim(large).won
+    assert ledger.get(large.id) == large
+
+
+def test_twenty_attempts_with_long_messages_fit(make_table: MakeTable) -> None:
+    ledger = Ledger(make_table())
+    row = ledger.claim(submission()).submission
+    for number in range(25):
+        outcome = Outcome(
+            kind=OutcomeKind.UNKNOWN, message="ü€😀" * 400, request_id=f"r{number}", status=500
+        )
+        change = functools.partial(settle, outcome=outcome, generation=1, now=NOON)
+        row = ledger.update(row, change)
+    found = ledger.get(row.id)
+    assert found is not None
+    assert [attempt.request_id for attempt in found.attempts][-1] == "r24"
+    assert len(found.attempts) >= 15
+
+
+def test_without_faults_an_event_costs_two_transactions() -> None:
+    table = MemoryTable()
+    ledger = Ledger(table)
+    ledger.update(ledger.claim(submission()).submission, started)
+    assert table.calls == {"transact": 2}
+
+
+def test_what_is_known_of_a_trigger_is_read_every_30_seconds() -> None:
+    table = MemoryTable()
+    time = [100.0]
+    ledger = Ledger(table, monotonic=lambda: time[0])
+    for seconds in (0, 29, 1, 29, 1):
+        time[0] += seconds
+        ledger.see(sight())
+    assert table.calls["get"] == 3

@@ -1,0 +1,129 @@
+"""The second verb: when a claim is sent, and what is recorded."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from local.doubles import NOON, Bench
+from shared.accepting import Accepted
+from shared.errors import LedgerUnavailable
+from shared.events import ScheduleEvent
+from shared.ledger.memory_table import Fault
+from shared.outcomes import Outcome, OutcomeKind
+from shared.sending import Sending
+from shared.submissions import State
+
+type MakeBench = Callable[..., Bench]
+
+NIGHTLY = """
+nightly:
+  pipeline: scoring
+  schedule: {frequency: day}
+"""
+EVENT = ScheduleEvent(trigger="nightly", time=NOON)
+
+
+def accept(bench: Bench) -> Accepted:
+    accepted = bench.app.operations.accepting.accept(EVENT)
+    assert isinstance(accepted, Accepted)
+    return accepted
+
+
+def sending(bench: Bench) -> Sending:
+    return bench.app.operations.sending
+
+
+@pytest.mark.parametrize(
+    ("kind", "state"),
+    [
+        (OutcomeKind.NOT_STARTED, State.PENDING),
+        (OutcomeKind.UNKNOWN, State.UNKNOWN),
+        (OutcomeKind.REFUSED, State.DEAD),
+    ],
+)
+def test_what_went_wrong_is_recorded_and_the_call_succeeds(
+    make_bench: MakeBench, kind: OutcomeKind, state: State
+) -> None:
+    bench = make_bench(NIGHTLY)
+    bench.workspace.outcomes = [Outcome(kind=kind, message="why", request_id="r1")]
+    sent = sending(bench).send(accept(bench))
+    assert (sent.state, sent.reason) == (state, "why")
+    assert bench.submissions() == [sent]
+
+
+def test_a_submission_that_another_delivery_claimed_is_not_sent(make_bench: MakeBench) -> None:
+    bench = make_bench(NIGHTLY)
+    accept(bench)
+    again = accept(bench)
+    assert sending(bench).send(again).state is State.SUBMITTING
+    assert bench.workspace.bodies == []
+
+
+def test_a_claim_older_than_60_seconds_is_not_sent(make_bench: MakeBench) -> None:
+    bench = make_bench(NIGHTLY)
+    accepted = accept(bench)
+    bench.clock.advance(seconds=61)
+    sent = sending(bench).send(accepted)
+    assert bench.workspace.bodies == []
+    assert sent.state is State.PENDING
+    assert sent.reason == "not sent: the claim was 61 s old, and no claim is sent after 60 s"
+
+
+def test_a_claim_of_60_seconds_is_sent(make_bench: MakeBench) -> None:
+    bench = make_bench(NIGHTLY)
+    accepted = accept(bench)
+    bench.clock.advance(seconds=60)
+    assert sending(bench).send(accepted).state is State.SUBMITTED
+
+
+@pytest.mark.parametrize(
+    ("edit", "reason"),
+    [
+        (("/PipelineSubmit/1", "/PipelineSubmit/2"), "endpoint of pipeline scoring has changed"),
+        (("scoring", "other"), "pipeline scoring is no longer in the triggers file"),
+    ],
+)
+def test_a_submission_whose_pipeline_changed_meanwhile_is_held(
+    make_bench: MakeBench,
+    write_triggers: Callable[[str], Path],
+    edit: tuple[str, str],
+    reason: str,
+) -> None:
+    bench = make_bench(NIGHTLY)
+    accepted = accept(bench)
+    file = write_triggers(NIGHTLY)
+    file.write_text(file.read_text().replace(*edit))
+    after = bench.restarted(file=file)
+    held = sending(after).send(accepted)
+    assert held.state is State.HELD
+    assert reason in (held.reason or "")
+    assert bench.workspace.bodies == []
+    assert bench.submissions() == [held]
+
+
+def test_when_the_outcome_cannot_be_recorded_it_fails_loudly_and_stays_claimed(
+    make_bench: MakeBench,
+) -> None:
+    broken: list[Fault] = []
+    bench = make_bench(NIGHTLY, fault=lambda _call: broken[0] if broken else None)
+    accepted = accept(bench)
+    broken.append(Fault.NOT_CARRIED_OUT)
+    with pytest.raises(LedgerUnavailable):
+        sending(bench).send(accepted)
+    assert [found.state for found in bench.submissions()] == [State.SUBMITTING]
+
+
+def test_a_second_run_is_logged_loudly(
+    make_bench: MakeBench, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench = make_bench(NIGHTLY)
+    accepted = accept(bench)
+    sending(bench).send(accepted)
+    sending(bench).send(accepted)  # as a process would that was asleep while another took over
+    (record,) = [one for one in caplog.records if one.__dict__.get("action") == "run_duplicated"]
+    assert record.levelno == logging.ERROR
+    assert "run-1 and run-2" in record.getMessage()

@@ -1,0 +1,236 @@
+"""One call of the timer function: what it claims, and what it leaves to the next."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from local.doubles import HEAD, NOON, Bench, bench
+from shared.errors import LedgerUnavailable
+from shared.ledger.ledger import WRITE_TRIES
+from shared.ledger.memory_table import Fault
+from shared.outcomes import Outcome, OutcomeKind
+from shared.submissions import State
+
+type MakeBench = Callable[..., Bench]
+
+EVERY_15 = """
+every-15-minutes:
+  pipeline: scoring
+  schedule: {frequency: minute, interval: 15}
+"""
+AT_START = EVERY_15.replace("interval: 15", "interval: 15, run_at_start: true")
+CRON = """
+half-past:
+  pipeline: scoring
+  schedule: {cron: "30 * * * *"}
+"""
+
+
+def times(found: Bench) -> list[datetime]:
+    return sorted(submission.event.time for submission in found.submissions())
+
+
+def ticks(found: Bench, minutes: int, *, every: int = 1) -> None:
+    for _ in range(0, minutes, every):
+        found.clock.advance(minutes=every)
+        found.app.ticking.run()
+
+
+def test_an_interval_counts_from_the_first_sight_cut_to_the_minute(make_bench: MakeBench) -> None:
+    bench = make_bench(EVERY_15)
+    bench.clock.advance(seconds=20)
+    bench.app.ticking.run()
+    ticks(bench, 45)
+    assert times(bench) == [NOON + timedelta(minutes=15 * n) for n in (1, 2, 3)]
+    assert len(bench.workspace.bodies) == 3
+
+
+def test_run_at_start_runs_once_at_the_first_sight(make_bench: MakeBench) -> None:
+    bench = make_bench(AT_START)
+    bench.clock.advance(seconds=20)
+    bench.app.ticking.run()
+    ticks(bench, 16)
+    assert times(bench) == [NOON, NOON + timedelta(minutes=15)]
+
+
+def test_run_at_start_does_not_run_again_after_a_restart(make_bench: MakeBench) -> None:
+    bench = make_bench(AT_START)
+    bench.app.ticking.run()
+    again = bench.restarted()
+    bench.clock.advance(seconds=30)
+    again.app.ticking.run()
+    assert times(bench) == [NOON]
+
+
+def test_run_at_start_of_a_trigger_that_came_later_runs_though_ticks_went_before(
+    make_bench: MakeBench, write_triggers: Callable[[str], Path]
+) -> None:
+    bench = make_bench(CRON)
+    bench.clock.advance(seconds=30)
+    bench.app.ticking.run()
+    bench.clock.advance(seconds=20)
+    later = bench.restarted(file=write_triggers(CRON + AT_START))
+    later.app.ticking.run()
+    assert times(bench) == [NOON]
+
+
+def test_a_cron_fires_at_its_minutes_and_not_before_its_first_sight(make_bench: MakeBench) -> None:
+    bench = make_bench(CRON)
+    bench.app.ticking.run()
+    ticks(bench, 120)
+    assert times(bench) == [NOON + timedelta(minutes=30), NOON + timedelta(minutes=90)]
+
+
+def test_of_missed_occurrences_the_latest_runs(make_bench: MakeBench) -> None:
+    bench = make_bench(EVERY_15)
+    bench.app.ticking.run()
+    bench.clock.advance(days=2, minutes=5)
+    bench.app.ticking.run()
+    assert times(bench) == [NOON + timedelta(days=2)]
+
+
+def test_two_instances_that_tick_at_once_start_one_run(make_bench: MakeBench) -> None:
+    bench = make_bench(EVERY_15)
+    other = bench.restarted()
+    bench.app.ticking.run()
+    bench.clock.advance(minutes=15)
+    bench.app.ticking.run()
+    other.app.ticking.run()
+    assert len(bench.workspace.bodies) == 1
+
+
+def test_a_clock_that_jumps_back_repeats_nothing(make_bench: MakeBench) -> None:
+    bench = make_bench(EVERY_15)
+    bench.app.ticking.run()
+    ticks(bench, 30)
+    bench.clock.advance(hours=-1)
+    ticks(bench, 60)
+    assert times(bench) == [NOON + timedelta(minutes=15), NOON + timedelta(minutes=30)]
+    assert len(bench.workspace.bodies) == 2
+
+
+def test_what_a_tick_could_not_claim_the_next_one_claims(make_bench: MakeBench) -> None:
+    broken: list[Fault] = []
+    bench = make_bench(
+        EVERY_15, fault=lambda call: broken[0] if broken and call == "transact" else None
+    )
+    bench.app.ticking.run()
+    bench.clock.advance(minutes=15)
+    broken.append(Fault.NOT_CARRIED_OUT)
+    with pytest.raises(LedgerUnavailable):
+        bench.app.ticking.run()
+    broken.clear()
+    bench.clock.advance(minutes=1)
+    bench.app.ticking.run()
+    assert times(bench) == [NOON + timedelta(minutes=15)]
+
+
+def test_what_was_claimed_before_the_ledger_failed_is_sent(make_bench: MakeBench) -> None:
+    transactions: list[int] = []
+    due = [False]
+
+    def fault(call: str) -> Fault | None:
+        if call != "transact" or not due[0]:
+            return None
+        transactions.append(1)
+        second_claim = 1 < len(transactions) <= 1 + WRITE_TRIES
+        return Fault.NOT_CARRIED_OUT if second_claim else None
+
+    found = make_bench(
+        """
+        first: {pipeline: scoring, schedule: {cron: "30 * * * *"}}
+        second: {pipeline: scoring, schedule: {cron: "30 * * * *"}}
+        """,
+        fault=fault,
+    )
+    found.app.ticking.run()
+    found.clock.advance(minutes=30)
+    due[0] = True
+    with pytest.raises(LedgerUnavailable):
+        found.app.ticking.run()
+    assert [row.trigger for row in found.submissions()] == ["first"]
+    assert len(found.workspace.bodies) == 1
+    found.app.ticking.run()
+    assert {row.trigger for row in found.submissions()} == {"first", "second"}
+
+
+def test_one_triggers_failure_does_not_hold_up_the_others(make_bench: MakeBench) -> None:
+    bench = make_bench(
+        """
+        first: {pipeline: scoring, schedule: {cron: "30 * * * *"}}
+        second: {pipeline: scoring, schedule: {cron: "30 * * * *"}}
+        """
+    )
+    bench.app.ticking.run()
+    bench.workspace.outcomes = [Outcome(kind=OutcomeKind.REFUSED, message="no", request_id="r")]
+    bench.clock.advance(minutes=30)
+    report = bench.app.ticking.run()
+    assert {found.state for found in report.sent} == {State.DEAD, State.SUBMITTED}
+
+
+def test_a_changed_schedule_looks_only_forward(
+    make_bench: MakeBench, write_triggers: Callable[[str], Path]
+) -> None:
+    bench = make_bench(EVERY_15)
+    bench.app.ticking.run()
+    bench.clock.advance(minutes=50)
+    changed = bench.restarted(
+        file=write_triggers(EVERY_15.replace("15", "20").replace("every-20", "every-15"))
+    )
+    changed.app.ticking.run()
+    assert times(bench) == []
+    ticks(changed, 20)
+    assert times(bench) == [NOON + timedelta(minutes=70)]
+
+
+def test_an_idle_tick_with_1000_triggers_takes_few_storage_calls(tmp_path: Path) -> None:
+    file = tmp_path / "triggers.yaml"
+    file.write_text(
+        HEAD
+        + "".join(
+            f'  t-{n}: {{pipeline: scoring, schedule: {{cron: "0 0 1 1 *"}}}}\n'
+            for n in range(1000)
+        )
+    )
+    found = bench(file)
+    found.app.ticking.run()
+    before = found.table.calls.copy()
+    found.clock.advance(minutes=1)
+    found.app.ticking.run()
+    assert (found.table.calls - before).total() <= 4
+
+
+@given(
+    cuts=st.lists(st.integers(1, 600), min_size=1, max_size=12),
+    restarts=st.sets(st.integers(0, 11)),
+)
+def test_no_cut_of_time_into_ticks_makes_an_occurrence_run_twice_or_off_schedule(
+    tmp_path_factory: pytest.TempPathFactory, cuts: list[int], restarts: set[int]
+) -> None:
+    file = tmp_path_factory.mktemp("file") / "triggers.yaml"
+    file.write_text(HEAD + "  t: {pipeline: scoring, schedule: {frequency: minute, interval: 7}}\n")
+    found = bench(file)
+    found.app.ticking.run()
+    for number, minutes in enumerate(cuts):
+        if number in restarts:
+            found = found.restarted()
+        found.clock.advance(minutes=minutes)
+        found.app.ticking.run()
+        latest = NOON + (found.clock.now() - NOON) // timedelta(minutes=7) * timedelta(minutes=7)
+        if latest > NOON:
+            assert times(found)[-1] == latest
+    assert len(set(times(found))) == len(times(found)) == len(found.workspace.bodies)
+
+
+def test_the_tick_remembers_when_it_was(make_bench: MakeBench) -> None:
+    bench = make_bench(EVERY_15)
+    bench.app.ticking.run()
+    tick = bench.app.operations.last_tick()
+    assert (tick.last, tick.evaluated_until) == (NOON, NOON)
+    assert NOON.tzinfo is UTC

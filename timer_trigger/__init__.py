@@ -1,0 +1,15 @@
+"""The tick: one call a minute. Schedules are evaluated by us, not by the host: one rule, one record, one identity."""
+
+import azure.functions as func
+
+from shared.app import load
+
+blueprint = func.Blueprint()
+app = load()
+
+
+@blueprint.function_name("tick")
+@blueprint.timer_trigger(arg_name="timer", schedule="0 * * * * *", use_monitor=True)
+def tick(timer: func.TimerRequest) -> None:  # noqa: ARG001 — the host passes it; our own ledger knows what is due
+    """Claim and send what is due."""
+    app.ticking.run()
