@@ -1,0 +1,111 @@
+"""`check`: what it prints, where it takes settings from, and its exit code."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from cli.check import check, local_settings
+from shared.errors import TriggersError
+
+ROOT = Path(__file__).resolve().parents[2]
+VALUES = {
+    "SCORING_ENDPOINT": "https://x.api.azureml.ms/a/PipelineRuns/PipelineSubmit/1",
+    "DATA_CONTAINER": "data",
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a folder with the repository's sample and its settings."""
+    for name in (*VALUES, "BLOB_SOURCE"):
+        monkeypatch.delenv(name, raising=False)
+    (tmp_path / "triggers.yaml").write_text((ROOT / "triggers.yaml").read_text())
+    write_settings(tmp_path / "local.settings.sample.json", VALUES)
+    return tmp_path
+
+
+def write_settings(file: Path, values: object) -> None:
+    file.write_text(json.dumps({"IsEncrypted": False, "Values": values}))
+
+
+def run(folder: Path, *options: str) -> Result:
+    return CliRunner().invoke(check, [str(folder / "triggers.yaml"), *options])
+
+
+def test_the_sample_has_no_mistakes_and_shows_what_starts_what(folder: Path) -> None:
+    result = run(folder)
+    assert result.exit_code == 0, result.output
+    for word in ("every-15-minutes", "new-data", "on-demand", "scoring", "input_string", "*.csv"):
+        assert word in result.output
+
+
+def test_machines_get_one_row_for_each_trigger(folder: Path) -> None:
+    result = run(folder, "--json")
+    assert result.exit_code == 0
+    content = json.loads(result.stdout)
+    assert content["ok"] is True
+    assert content["triggers"] == [
+        {
+            "trigger": "every-15-minutes",
+            "source": "schedule every 15 minute",
+            "pipeline": "scoring",
+            "passes": "input_string",
+        },
+        {
+            "trigger": "new-data",
+            "source": "blob data/incoming *.csv",
+            "pipeline": "scoring",
+            "passes": "input_string, input_datapath (data path)",
+        },
+        {
+            "trigger": "on-demand",
+            "source": "http POST /api/v1/triggers/on-demand/submissions",
+            "pipeline": "scoring",
+            "passes": "input_string",
+        },
+    ]
+
+
+def test_mistakes_end_with_exit_code_1(folder: Path) -> None:
+    file = folder / "triggers.yaml"
+    file.write_text(file.read_text().replace("pipeline: scoring", "pipeline: scorin"))
+    result = run(folder)
+    assert result.exit_code == 1
+    assert f"{file}: 3 mistakes found; no function starts." in result.stderr
+    assert "triggers.new-data.pipeline: found scorin" in result.stderr
+    content = json.loads(run(folder, "--json").stdout)
+    assert content["ok"] is False
+    assert [problem["where"] for problem in content["problems"]] == [
+        "triggers.every-15-minutes.pipeline",
+        "triggers.new-data.pipeline",
+        "triggers.on-demand.pipeline",
+    ]
+    line = content["problems"][0]["line"]
+    assert file.read_text().splitlines()[line - 1].strip() == "pipeline: scorin"
+
+
+def test_a_missing_file_ends_with_exit_code_1(tmp_path: Path) -> None:
+    result = run(tmp_path)
+    assert result.exit_code == 1
+    assert "the file cannot be read" in result.stderr
+
+
+def test_the_environment_wins_over_local_settings_which_win_over_the_sample(folder: Path) -> None:
+    write_settings(folder / "local.settings.json", {"A": "file", "B": "file", "N": 5})
+    settings = local_settings(folder, environment={"A": "environment"})
+    assert settings == {"A": "environment", "B": "file", "N": "5"}
+    assert local_settings(folder / "none", environment={"A": "1"}) == {"A": "1"}
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"Values": []}'])
+def test_settings_that_cannot_be_read_are_told(folder: Path, content: str) -> None:
+    (folder / "local.settings.json").write_text(content)
+    with pytest.raises(TriggersError, match="it must be JSON with a map Values"):
+        local_settings(folder, environment={})
+    result = run(folder)
+    assert result.exit_code == 1
+    assert "cannot be read as settings" in result.stderr

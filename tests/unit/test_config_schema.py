@@ -1,0 +1,180 @@
+"""Single values of the file: what is allowed, and what is said about the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from pydantic import ValidationError
+
+from shared import config_rules as rules
+from shared.config_schema import (
+    BlobEntry,
+    DatastoreEntry,
+    HttpEntry,
+    PipelineEntry,
+    ScheduleEntry,
+    TriggerEntry,
+    TriggersFile,
+    WorkspaceEntry,
+)
+from shared.config_schema_values import DatasetEntry, Entry, PlaceEntry
+
+MODELS: list[type[Entry]] = [
+    TriggersFile, WorkspaceEntry, DatastoreEntry, PipelineEntry, TriggerEntry, ScheduleEntry,
+    BlobEntry, HttpEntry, PlaceEntry, DatasetEntry,
+]  # fmt: skip
+WORKSPACE = (
+    "/subscriptions/s/resourceGroups/g/providers/Microsoft.MachineLearningServices/workspaces/w"
+)
+SUBMIT = "/PipelineRuns/PipelineSubmit/0a1b-2c"
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_every_key_is_described_and_has_an_example(model: type[Entry]) -> None:
+    assert model.title
+    for name, field in model.model_fields.items():
+        assert field.description, name
+        assert field.description.endswith("."), name
+        assert field.examples, name
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_examples_are_valid(model: type[Entry]) -> None:
+    for name, field in model.model_fields.items():
+        required = {
+            other: one.examples[0]
+            for other, one in model.model_fields.items()
+            if one.is_required() and one.examples
+        }
+        for example in field.examples or []:
+            needs = {"frequency": "minute"} if model is ScheduleEntry and name != "cron" else {}
+            needs = {"name": "weights"} if model is DatasetEntry else needs
+            model.model_validate({**required, **needs, name: example})
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_unknown_keys_are_refused(model: type[Entry]) -> None:
+    with pytest.raises(ValidationError) as caught:
+        model.model_validate({"nonsense": 1})
+    assert "extra_forbidden" in {error["type"] for error in caught.value.errors()}
+
+
+GOOD: list[tuple[Callable[[str], str], str]] = [
+    (rules.name, "a"),
+    (rules.name, "a" * 63),
+    (rules.name, "every-15-minutes"),
+    (rules.connection, "DataStorage"),
+    (rules.connection, "Data__storage"),
+    (rules.container, "abc"),
+    (rules.container, "azureml-blobstore-0a1b"),
+    (rules.container, "0" * 63),
+    (rules.container, "$root"),
+    (rules.container, "$web"),
+    (rules.container, "$logs"),
+    (rules.folder, ""),
+    (rules.folder, "incoming"),
+    (rules.folder, "incoming/a b/é+#?"),
+    (rules.folder, "...a/..b"),
+    (rules.pattern, "*.csv"),
+    (rules.pattern, "**/*.csv"),
+    (rules.pattern, "a/**"),
+    (rules.start, "now"),
+    (rules.start, "beginning"),
+    (rules.start, "2027-03-27T01:30:00Z"),
+    (rules.start, "2027-03-27T01:30:00+02:00"),
+    (rules.scope, "https://management.azure.com/.default"),
+    (rules.scope, "https://ml.azure.com/.default"),
+    (rules.endpoint, f"https://westeurope.api.azureml.ms/pipelines/v1.0{WORKSPACE}{SUBMIT}"),
+    (rules.endpoint, f"https://westeurope.aether.ms/api/v1.0{WORKSPACE}{SUBMIT}"),
+    (rules.endpoint, f"https://private.example.com:8443/x{SUBMIT}"),
+    (rules.endpoint, f"http://127.0.0.1:5000{SUBMIT}"),
+    (rules.endpoint, f"http://localhost{SUBMIT}"),
+    (rules.endpoint, f"http://[::1]:80{SUBMIT}"),
+]
+
+
+@pytest.mark.parametrize(("rule", "text"), GOOD)
+def test_a_good_value_stays_as_it_is(rule: Callable[[str], str], text: str) -> None:
+    assert rule(text) == text
+
+
+BAD: list[tuple[Callable[[str], str], str, str]] = [
+    *[(rules.name, text, "a name has 1 to 63") for text in ("", "A", "1a", "a_b", "a" * 64, "a\n")],
+    (rules.connection, "AccountKey=x;", "never a connection string"),
+    (rules.connection, "%X%", "a connection is the name of an app setting"),
+    *[
+        (rules.container, text, "a container's name has 3 to 63")
+        for text in ("ab", "a" * 64, "Abc", "-abc", "abc-", "a--b", "a_b", "$other", "abc\n")
+    ],
+    *[(rules.folder, text, "may not hold {, } or %") for text in ("{a}", "a}", "50%")],
+    *[
+        (rules.folder, text, "no / at its start")
+        for text in ("/", "/a", "a//b", "a//", "a/../b", "..", ".", "a\\b")
+    ],
+    *[(rules.pattern, text, "matched against the path below") for text in ("", "/a", "a/", "a//b")],
+    *[(rules.pattern, text, "** stands alone") for text in ("**.csv", "a**/b")],
+    *[
+        (rules.start, text, "allowed are now, beginning, or an instant with its zone")
+        for text in ("later", "2027-01-01", "2027-03-27T01:30:00", "")
+    ],
+    *[
+        (rules.scope, text, "a scope is https://<resource>/.default")
+        for text in ("https://management.azure.com", "http://x/.default", "x/.default", "https:///.default")
+    ],
+    *[
+        (rules.endpoint, text, "begins with https://")
+        for text in ("", "x", "ftp://x/", "https://", "https://[x", "https://x:y/", "https://x/ a")
+    ],
+    *[
+        (rules.endpoint, f"http://{host}{SUBMIT}", "http is for this machine only")
+        for host in ("x.com", "10.0.0.1", "127.0.0.1.nip.io", "localhost.com")
+    ],
+    (rules.endpoint, f"https://u:p@x.com{SUBMIT}", "no user name or password"),
+    (rules.endpoint, f"https://x.com{SUBMIT}?code=1", "no ? query and no # fragment"),
+    (rules.endpoint, f"https://x.com{SUBMIT}#a", "no ? query and no # fragment"),
+    *[
+        (rules.endpoint, f"https://x.com{path}", "ends with /PipelineRuns/PipelineSubmit/<id>")
+        for path in ("", "/PipelineRuns/PipelineSubmit/", f"{SUBMIT}/", "/PipelineRuns/1")
+    ],
+    (
+        rules.endpoint,
+        "https://x.com/PipelineRuns/PipelineEndpointSubmit/Id/1",
+        "ends with /PipelineRuns/PipelineSubmit/<id>",
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("rule", "text", "message"), BAD)
+def test_a_bad_value_is_refused_without_repeating_it(
+    rule: Callable[[str], str], text: str, message: str
+) -> None:
+    with pytest.raises(ValueError) as caught:
+        rule(text)
+    assert message in str(caught.value)
+    assert len(text) < 20 or text not in str(caught.value)
+
+
+def test_a_slash_at_a_folders_end_is_dropped() -> None:
+    assert rules.folder("incoming/daily/") == "incoming/daily"
+
+
+@pytest.mark.parametrize(
+    ("host", "region", "cloud"),
+    [
+        ("westeurope.api.azureml.ms", "westeurope", "public"),
+        ("westeurope.aether.ms", "westeurope", "public"),
+        ("chinaeast2.api.ml.azure.cn", "chinaeast2", "china"),
+        ("usgovvirginia.api.ml.azure.us", "usgovvirginia", "usgov"),
+        ("ws.workspace.private.example.com", None, "public"),
+    ],
+)
+def test_an_endpoint_tells_its_workspace(host: str, region: str | None, cloud: str) -> None:
+    parts = rules.endpoint_parts(f"https://{host}/pipelines/v1.0{WORKSPACE}{SUBMIT}")
+    assert (parts.subscription, parts.resource_group, parts.name) == ("s", "g", "w")
+    assert (parts.region, parts.cloud) == (region, cloud)
+
+
+def test_an_endpoint_without_a_workspace_tells_none() -> None:
+    parts = rules.endpoint_parts(f"http://127.0.0.1:5000{SUBMIT}")
+    assert parts == rules.EndpointParts()

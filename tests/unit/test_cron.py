@@ -1,0 +1,141 @@
+"""Five-field cron in UTC, with croniter as the oracle."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from croniter import croniter
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from shared.cron import Cron
+
+OLD = datetime(1990, 1, 1, tzinfo=UTC)
+
+
+def at(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("expression", "until", "latest"),
+    [
+        ("*/15 * * * *", "2027-03-27T01:30", "2027-03-27T01:30"),
+        ("*/15 * * * *", "2027-03-27T01:44:59.999999", "2027-03-27T01:30"),
+        ("30 6 * * MON-FRI", "2027-03-28T12:00", "2027-03-26T06:30"),
+        ("30 6 * * mon-fri", "2027-03-28T12:00", "2027-03-26T06:30"),
+        ("0 0 29 2 *", "2027-03-27T01:30", "2024-02-29T00:00"),
+        ("0 0 L * *", "2027-03-27T01:30", "2027-02-28T00:00"),
+        ("0 0 1 * 0", "2027-03-20T00:00", "2027-03-14T00:00"),  # the 1st or a Sunday
+        ("0 0 * * 7", "2027-03-20T00:00", "2027-03-14T00:00"),
+        ("0 0 * * SUN#2", "2027-03-27T01:30", "2027-03-14T00:00"),
+        ("  0   0 * *   * ", "2027-03-27T01:30", "2027-03-27T00:00"),
+    ],
+)
+def test_the_latest_occurrence_is_found(expression: str, until: str, latest: str) -> None:
+    assert Cron(expression).latest(anchor=OLD, after=OLD, until=at(until)) == at(latest)
+
+
+def test_the_end_counts_and_the_beginning_does_not() -> None:
+    cron, noon = Cron("0 12 * * *"), at("2027-03-27T12:00")
+    before = noon - timedelta(seconds=1)
+    assert cron.latest(anchor=OLD, after=before, until=noon) == noon
+    assert cron.latest(anchor=OLD, after=noon, until=noon) is None
+    assert cron.latest(anchor=OLD, after=noon, until=noon + timedelta(hours=1)) is None
+    assert list(cron.occurrences(anchor=OLD, after=before, until=noon)) == [noon]
+    assert list(cron.occurrences(anchor=OLD, after=noon, until=noon)) == []
+
+
+def test_a_range_of_one_is_that_one() -> None:
+    noon = at("2027-03-27T12:00")
+    assert Cron("5-5 * * * *").latest(anchor=OLD, after=OLD, until=noon) == at("2027-03-27T11:05")
+
+
+def test_nothing_fires_at_or_before_the_anchor() -> None:
+    cron, noon = Cron("0 * * * *"), at("2027-03-27T12:00")
+    later = noon + timedelta(hours=1)
+    assert cron.latest(anchor=noon, after=OLD, until=noon) is None
+    assert list(cron.occurrences(anchor=noon, after=OLD, until=later)) == [later]
+
+
+@pytest.mark.parametrize(
+    ("expression", "message"),
+    [
+        ("* * * *", "exactly five fields (minute, hour, day of month, month, day of week) and "
+         "this one has 4; write for example 30 6 * * MON-FRI"),
+        ("0 * * * * *", "and this one has 6;"),
+        ("@daily", "and this one has 1;"),
+        ("", "and this one has 0;"),
+        ("60 * * * *", "the field minute cannot be read; allowed are 0-59, *, lists with commas, "
+         "ranges from low to high with -, and steps with /"),
+        ("* 24 * * *", "the field hour cannot be read; allowed are 0-23"),
+        ("* * 0 * *", "the field day-of-month cannot be read; allowed are 1-31 and L"),
+        ("* * * 13 *", "the field month cannot be read; allowed are 1-12 and JAN-DEC"),
+        ("* * * * MOON", "the field day-of-week cannot be read; allowed are 0-7"),
+        ("30-10 * * * *", "the field minute cannot be read"),
+        ("*/0 * * * *", "the field minute cannot be read"),
+        ("1,,2 * * * *", "the field minute cannot be read"),
+        ("-1 * * * *", "the field minute cannot be read"),
+        ("* * * * MON#1/2", "the field day-of-week cannot be read"),
+        ("² * * * *", "the field minute cannot be read"),
+        ("0 0 30 2 *", "the expression can never fire: no day has that day of month, month and "
+         "day of week"),
+        ("0 0 31 4,6 *", "can never fire"),
+        ("0 0 */40 * MON#5", "can never fire"),
+        ("1," * 300 + "1 * * * *", "a cron expression has at most 500 characters"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_read_or_never_fires_is_refused(expression: str, message: str) -> None:
+    with pytest.raises(ValueError) as caught:
+        Cron(expression)
+    assert message in str(caught.value)
+
+
+def test_equal_rules_have_equal_definitions() -> None:
+    assert Cron(" 0  6 * * mon").definition == Cron("0 6 * * MON").definition == "cron 0 6 * * MON"
+    assert Cron(" 0  6 * * mon") == Cron("0 6 * * MON")
+
+
+def field(least: int, most: int) -> st.SearchStrategy[str]:
+    number = st.integers(least, most)
+    # The oracle reads a range of one (`5-5`) as every value, so it gets none.
+    pair = st.tuples(number, number).filter(lambda pair: pair[0] != pair[1]).map(sorted)
+    return st.one_of(
+        st.just("*"),
+        number.map(str),
+        st.integers(1, most).map(lambda step: f"*/{step}"),
+        pair.map(lambda pair: f"{pair[0]}-{pair[1]}"),
+        pair.map(lambda pair: f"{pair[0]},{pair[1]}"),
+    )
+
+
+expressions = st.one_of(
+    # Only one of the two day fields is set: implementations differ on what both mean.
+    st.tuples(field(0, 59), field(0, 23), field(1, 28), field(1, 12), st.just("*")),
+    st.tuples(field(0, 59), field(0, 23), st.just("*"), field(1, 12), field(0, 6)),
+).map(" ".join)
+instants = st.datetimes(datetime(2020, 1, 1), datetime(2040, 1, 1), timezones=st.just(UTC))
+
+
+@settings(max_examples=200, deadline=None)
+@given(expressions, instants)
+def test_croniter_agrees(expression: str, instant: datetime) -> None:
+    cron = Cron(expression)
+    moment = instant.replace(microsecond=0)
+    latest = cron.latest(anchor=OLD, after=OLD, until=moment)
+    expected = croniter(expression, moment + timedelta(seconds=1)).get_prev(datetime)
+    assert latest == expected
+    forward = croniter(expression, moment)
+    following = [forward.get_next(datetime) for _ in range(3)]
+    assert list(cron.occurrences(anchor=OLD, after=moment, until=following[-1])) == following
+
+
+@settings(max_examples=100, deadline=None)
+@given(expressions, instants, st.integers(0, 100_000))
+def test_the_latest_is_the_last_of_all(expression: str, until: datetime, minutes: int) -> None:
+    cron, after = Cron(expression), until - timedelta(minutes=minutes % 3000)
+    every = list(cron.occurrences(anchor=OLD, after=after, until=until))
+    assert cron.latest(anchor=OLD, after=after, until=until) == (every[-1] if every else None)
+    assert every == sorted(set(every))
+    assert all(after < one <= until for one in every)

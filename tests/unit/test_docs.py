@@ -1,0 +1,103 @@
+"""The docs say what the code does: lengths, links, commands, settings and log records."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from cli.__main__ import COMMANDS
+from shared.submissions import State
+from shared.transport import VERSION
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = [*ROOT.glob("*.md"), *sorted((ROOT / "docs").rglob("*.md"))]
+LINK = re.compile(r"\]\(([^)#\s]+)(#[^)]*)?\)")
+ACTION = re.compile(r'"action": (f?)"([^"]+)"|\baction="([^"]+)"')
+TABLE_ACTION = re.compile(r"^\| `([a-z_]+)` \| (\w+) \|", re.MULTILINE)
+
+
+def source() -> str:
+    files = [
+        ROOT / "function_app.py",
+        *ROOT.glob("*_trigger/*.py"),
+        *(ROOT / "shared").rglob("*.py"),
+    ]
+    return "\n".join(file.read_text(encoding="utf-8") for file in files)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_leads_to_a_file(page: Path) -> None:
+    for target, _ in LINK.findall(page.read_text(encoding="utf-8")):
+        if "://" not in target:
+            assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_the_readme_stays_under_200_lines() -> None:
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) < 200
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_command_that_is_named_exists(page: Path) -> None:
+    for command in re.findall(r"dev\.py ([a-z]+)", page.read_text(encoding="utf-8")):
+        assert command in COMMANDS, f"{page.name} names dev.py {command}"
+
+
+def test_every_log_record_is_documented_and_no_other() -> None:
+    found: set[str] = set()
+    for formatted, action, keyword in ACTION.findall(source()):
+        if formatted:
+            assert action == "submission_{submission.state}"
+            found |= {f"submission_{state}" for state in State if state in LOGGED}
+        else:
+            found.add(action or keyword)
+    page = (ROOT / "docs/reference/log-records.md").read_text(encoding="utf-8")
+    assert {action for action, _ in TABLE_ACTION.findall(page)} == found
+
+
+LOGGED = {State.SUBMITTED, State.PENDING, State.UNKNOWN, State.DEAD, State.HELD}
+"""The states that `shared.sending` can leave a submission in."""
+
+
+def test_every_setting_of_the_readme_is_read_and_every_one_that_is_read_is_there() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    table = readme.partition("## Settings")[2].partition("##")[0]
+    named = set(re.findall(r"^\| `([A-Z_]+)` \|", table, re.MULTILINE))
+    read = set(re.findall(r'(?:get\(|settings\[|environment\[)"([A-Z][A-Z_]{3,})"', source()))
+    assert named - read <= set()
+    assert read - named <= {"IDENTITY_ENDPOINT", "IDENTITY_HEADER", "MSI_ENDPOINT"}
+
+
+def test_the_version_is_the_same_everywhere() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    assert project["project"]["version"] == VERSION
+
+
+def test_the_sample_of_the_readme_is_a_file_that_loads(tmp_path: Path) -> None:
+    from local.doubles import ENDPOINT
+    from shared.config_file import load_config
+
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    file = tmp_path / "triggers.yaml"
+    file.write_text(readme.partition("```yaml\n")[2].partition("```")[0], encoding="utf-8")
+    config = load_config(file, settings={"SCORING_ENDPOINT": ENDPOINT, "DATA_CONTAINER": "data"})
+    assert list(config.triggers) == ["every-15-minutes", "new-data", "on-demand"]
+
+
+def test_what_is_not_deployed_is_named_in_funcignore_and_what_is_needed_is_not() -> None:
+    ignored = {
+        line.rstrip("/") for line in (ROOT / ".funcignore").read_text(encoding="utf-8").splitlines()
+    }
+    assert {"cli", "local", "tests", "docs", "bench", "node_modules", ".venv"} <= ignored
+    needed = {
+        "shared",
+        "timer_trigger",
+        "blob_trigger",
+        "http_trigger",
+        "host.json",
+        "triggers.yaml",
+    }
+    assert not ignored & needed
+    assert not ignored & {"function_app.py", "requirements.txt"}
