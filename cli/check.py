@@ -16,6 +16,7 @@ from rich.table import Table
 from shared.config import BlobSource, Config, HttpSource, Trigger
 from shared.config_file import load_config
 from shared.errors import FileError, TriggersError
+from shared.settings import check_connections
 
 SETTINGS_FILES = ("local.settings.json", "local.settings.sample.json")
 """Where a laptop keeps its settings, beside the triggers file; the first one that exists counts."""
@@ -50,7 +51,9 @@ def check_file(path: Path, settings: Mapping[str, str]) -> Config:
     Raises:
         FileError: The file cannot be used; it carries every mistake.
     """
-    return load_config(path, settings=settings)
+    config = load_config(path, settings=settings)
+    check_connections(config, settings)
+    return config
 
 
 def passes(trigger: Trigger) -> str:

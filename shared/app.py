@@ -20,7 +20,7 @@ from shared.ledger import Ledger, Table
 from shared.ledger.azure_table import CLIENT_OPTIONS, AzureTable
 from shared.operations import Operations
 from shared.sending import Sending, Submit
-from shared.settings import Settings, storage_endpoint
+from shared.settings import Settings, check_connections, storage_endpoint
 from shared.tick import Ticking
 from shared.transport import Transport, host_of, kept_alive_session
 from shared.workspace_client import WorkspaceClient
@@ -86,6 +86,7 @@ def build(environment: Mapping[str, str]) -> App:
     """
     settings = Settings.read(environment, app_dir=APP_DIR)
     config = load_config(settings.triggers_file, settings=environment)
+    check_connections(config, environment)
     tokens = Tokens(environment)
     hosts = frozenset(host_of(pipeline.endpoint) for pipeline in config.pipelines.values())
     return compose(

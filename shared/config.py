@@ -77,7 +77,7 @@ class Pipeline:
 
     @property
     def place(self) -> str:
-        """A digest of where runs are started: a submission holds it instead of a URL that something could be sent to."""
+        """A digest of where runs are started: a submission holds it, and never a URL."""
         return hashlib.sha256(self.endpoint.encode()).hexdigest()[:16]
 
 

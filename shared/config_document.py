@@ -25,6 +25,8 @@ MAX_ALIASED = 10_000
 type Path = tuple[str | int, ...]
 """Where a value stands: keys of maps and positions in lists."""
 
+NO_KEY = 'a key must be text; a value that begins with {{ must be in quotes: "{{ … }}"'
+
 _INTEGER = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
 _FLOAT = re.compile(
     r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)"
@@ -149,7 +151,7 @@ def read_document(content: bytes) -> Document:
         parts = (error.context, error.problem)
         message = ", ".join(part for part in parts if part) or "it cannot be read"
         raise DocumentError(
-            f"not YAML: {message}{_hint(message)}",
+            f"not YAML: {message}{_hint(message, before=_line_before(text, mark))}",
             line=mark.line + 1 if mark else None,
             column=mark.column + 1 if mark else None,
         ) from None
@@ -163,8 +165,16 @@ def read_document(content: bytes) -> Document:
         ) from None
 
 
-def _hint(message: str) -> str:
+def _line_before(text: str, mark: yaml.Mark | None) -> str:
+    """Return a line's text up to a mark."""
+    lines = text.splitlines()
+    return lines[mark.line][: mark.column] if mark and mark.line < len(lines) else ""
+
+
+def _hint(message: str, *, before: str) -> str:
     """Say what to do about the mistakes that people make most."""
+    if before.endswith("$"):
+        return '; within { } and [ ], ${NAME} must be in quotes: "${NAME}"'
     if "cannot start any token" in message:
         return "; indent with spaces, not tabs, and put text that begins with @, ` or % in quotes"
     if "mapping values are not allowed" in message:
@@ -259,7 +269,7 @@ class _Reader:
     def _fill_map(self, node: Node, path: Path) -> None:
         while not isinstance(event := next(self._events), yaml.MappingEndEvent):
             if not isinstance(event, yaml.ScalarEvent):
-                raise self._error("a key must be text", event)
+                raise self._error(NO_KEY, event)
             key: str = event.value
             line, column = _place(event)
             item = self._node(next(self._events), (*path, key))

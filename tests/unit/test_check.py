@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 VALUES = {
     "SCORING_ENDPOINT": "https://x.api.azureml.ms/a/PipelineRuns/PipelineSubmit/1",
     "DATA_CONTAINER": "data",
+    "DataStorage__blobServiceUri": "https://lake.blob.core.windows.net",
 }
 
 
@@ -109,3 +110,13 @@ def test_settings_that_cannot_be_read_are_told(folder: Path, content: str) -> No
     result = run(folder)
     assert result.exit_code == 1
     assert "cannot be read as settings" in result.stderr
+
+
+def test_a_connection_that_is_not_set_is_a_mistake_too(folder: Path) -> None:
+    values = {name: value for name, value in VALUES.items() if not name.startswith("DataStorage")}
+    write_settings(folder / "local.settings.sample.json", values)
+    result = run(folder, "--json")
+    assert result.exit_code == 1
+    (problem,) = json.loads(result.stdout)["problems"]
+    assert problem["where"] == "datastores.workspaceblobstore.connection"
+    assert "DataStorage__blobServiceUri" in problem["message"]

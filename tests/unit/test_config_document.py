@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.config_document import Document, DocumentError, dotted, read_document
+from shared.config_document import NO_KEY, Document, DocumentError, dotted, read_document
 
 
 def read(text: str) -> Document:
@@ -141,8 +141,8 @@ def bomb(levels: int) -> str:
         ("a: 1\n---\nb: 1", "2:1: a second document begins here; a file holds one"),
         ("a: &x [*x]", "1:8: *x stands inside &x: a value cannot hold itself"),
         ("a: *x", "1:4: *x has no &x before it"),
-        ("? [1]\n: 2", "1:3: a key must be text"),
-        ("a: &x 1\n*x : 2", "2:1: a key must be text"),
+        ("? [1]\n: 2", f"1:3: {NO_KEY}"),
+        ("a: &x 1\n*x : 2", f"2:1: {NO_KEY}"),
         (
             "a: !!python/object:os.system x",
             "1:4: the tag tag:yaml.org,2002:python/object:os.system is not allowed; "
@@ -208,3 +208,15 @@ def test_json_is_yaml(tree: dict[str, object]) -> None:
         )
     else:
         assert document.root.data() == tree
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("a: {b: ${NAME}}", '${NAME} must be in quotes: "${NAME}"'),
+        ("a: [${NAME}]", '${NAME} must be in quotes: "${NAME}"'),
+        ("a: {{ blob.path }}", 'a value that begins with {{ must be in quotes: "{{ … }}"'),
+    ],
+)
+def test_braces_that_need_quotes_are_recognised(text: str, hint: str) -> None:
+    assert hint in refusal(text)

@@ -22,6 +22,7 @@ LAYERS = [
         "settings",
         "identity",
         "transport",
+        "connections",
         "answers",
         "blobs",
         "ledger",
