@@ -27,6 +27,7 @@ type Path = tuple[str | int, ...]
 
 NO_KEY = 'a key must be text; a value that begins with {{ must be in quotes: "{{ … }}"'
 
+_SEPARATOR = re.compile("[\x85\u2028\u2029]")
 _INTEGER = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
 _FLOAT = re.compile(
     r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)"
@@ -144,6 +145,15 @@ def read_document(content: bytes) -> Document:
         raise DocumentError(
             f"byte {error.start} is not UTF-8; save the file as UTF-8", line=line, column=1
         ) from None
+    if (found := _SEPARATOR.search(text)) is not None:
+        # libyaml reads them as line breaks, as YAML 1.1 did: a value would change without a word.
+        before = text[: found.start()]
+        raise DocumentError(
+            f"the invisible line separator U+{ord(found[0]):04X} stands here; remove it, or write it "
+            f'as "\\u{ord(found[0]):04x}" in double quotes',
+            line=before.count("\n") + 1,
+            column=len(before) - before.rfind("\n"),
+        )
     try:
         return _Reader(text).document()
     except yaml.MarkedYAMLError as error:

@@ -220,3 +220,11 @@ def test_json_is_yaml(tree: dict[str, object]) -> None:
 )
 def test_braces_that_need_quotes_are_recognised(text: str, hint: str) -> None:
     assert hint in refusal(text)
+
+
+@pytest.mark.parametrize("separator", ["\x85", "\u2028", "\u2029"])
+def test_an_invisible_line_separator_is_refused_and_its_escape_is_kept(separator: str) -> None:
+    assert f"1:5: the invisible line separator U+{ord(separator):04X}" in refusal(
+        f'a: "{separator}"'
+    )
+    assert read(f'a: "\\u{ord(separator):04x}"').root.data() == {"a": separator}
