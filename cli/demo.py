@@ -1,0 +1,55 @@
+"""`dev.py demo`: all three triggers at work on this machine, with a readable account."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import click
+from rich.console import Console
+from rich.syntax import Syntax
+from rich.table import Table
+
+from local import demo as scenario
+from local.azurite import AzuriteMissing
+from local.processes import ChildFailed
+from local.stack import WaitedTooLong
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print the account as JSON.")
+def demo(as_json: bool) -> None:
+    """Show all three triggers at work on this machine; exit code 0 only if all is as it must be."""
+    progress = Console(stderr=True)
+    try:
+        account = scenario.run(say=lambda text: progress.print(text, style="dim", highlight=False))
+    except (AzuriteMissing, ChildFailed, WaitedTooLong) as error:
+        raise click.ClickException(str(error)) from error
+    if as_json:
+        click.echo(scenario.to_json(account))
+    else:
+        _print(account)
+    sys.exit(1 if account.complaints else 0)
+
+
+def _print(account: scenario.Account) -> None:
+    console = Console()
+    table = Table(title="What happened, and what came of it", show_lines=True)
+    for heading in ("event", "trigger", "run, or why none"):
+        table.add_column(heading, overflow="fold")
+    for one in account.happenings:
+        mark = "" if one.as_expected else "[red]✗ [/red]"
+        came = f"run {one.run}" if one.run else f"no run: {one.reason}"
+        table.add_row(mark + one.what, one.trigger, came)
+    console.print(table)
+    for run, body in account.bodies.items():
+        console.print(f"\nThe workspace received, for run [bold]{run}[/bold]:")
+        console.print(Syntax(json.dumps(body, ensure_ascii=False, indent=2), "json"))
+    if account.complaints:
+        for complaint in account.complaints:
+            console.print(f"[red]✗[/red] {complaint}")
+    else:
+        console.print(
+            f"\n[green]✓[/green] {len(account.bodies)} events, {len(account.bodies)} runs; "
+            "nothing was started twice, and nothing was missed."
+        )

@@ -1,0 +1,47 @@
+"""`dev.py up`: run the app on this machine."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+
+import click
+
+from local.azurite import AzuriteMissing
+from local.host_process import CoreToolsMissing
+from local.processes import ChildFailed
+from local.up import up as run_stack
+
+
+@click.command()
+@click.option(
+    "--app",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    default=Path(__file__).resolve().parent.parent,
+    help="Directory of function_app.py; this repository by default.",
+)
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=7071,
+    show_default=True,
+    help="The host's port.",
+)
+@click.option(
+    "--func", is_flag=True, help="Use Azure Functions Core Tools instead of the built-in host."
+)
+def up(app: Path, port: int, func: bool) -> None:
+    """Run the app on this machine, and restart it when a file changes.
+
+    Storage (Azurite), the Azure ML workspace and the managed identity are stand-ins on loopback. Values of
+    local.settings.json win over them: with a real endpoint there, runs are started in Azure with your own login.
+    """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        run_stack(app, func=func, port=port, say=click.echo)
+    except KeyboardInterrupt:
+        click.echo("stopped")
+    except (AzuriteMissing, CoreToolsMissing, ChildFailed, OSError) as error:
+        click.echo(str(error), err=True)
+        sys.exit(1)

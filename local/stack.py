@@ -1,0 +1,299 @@
+"""The whole local stack: storage, workspace, identity endpoint and the host around an app, in one object.
+
+with Stack(app=Path(".")) as stack:
+    stack.upload("incoming/a.csv", b"1,2")
+    stack.wait_until(lambda: stack.workspace.submitted, what="a run")
+"""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import requests
+from azure.core.exceptions import ResourceExistsError
+from azure.storage.blob import BlobServiceClient
+
+from local.azurite import Azurite
+from local.host_process import HostOptions, HostProcess
+from local.identity_endpoint import IdentityEndpoint
+from local.processes import ChildFailed
+from local.workspace import Workspace
+from local.workspace_runs import Progress
+
+CONTAINER = "azureml-blobstore-local"
+EMULATED = "UseDevelopmentStorage=true"
+"""What a settings file says for "the emulator": it stands for this stack's Azurite, whose ports are free ones."""
+
+
+class WaitedTooLong(Exception):
+    """Something did not happen within its bound; the message shows the end of the host's log."""
+
+
+class Stack:
+    """A running local stack, from construction until `close`.
+
+    Attributes:
+        azurite: Storage.
+        workspace: Azure Machine Learning: what it received, its runs, its faults.
+        identity: The managed identity's endpoint: its counts and faults.
+        settings: The app settings that the host gets.
+        container: The container behind the sample's datastore.
+        directory: Logs and state.
+    """
+
+    def __init__(
+        self,
+        app: Path,
+        *,
+        settings: Mapping[str, str | None] | None = None,
+        azurite: Azurite | None = None,
+        location: Path | None = None,
+        directory: Path | None = None,
+        options: HostOptions | None = None,
+        progress: Progress | None = None,
+        workspace_port: int = 0,
+        start: bool = True,
+    ) -> None:
+        """Start everything.
+
+        Args:
+            app: The directory of `function_app.py`.
+            settings: App settings, which win over the stack's own; None takes one away.
+            azurite: A running Azurite to share: then container and ledger table get names of their own.
+            location: Where an Azurite of its own keeps data; in memory when None.
+            directory: For logs and state; a temporary one when None.
+            options: How the host runs. Without a state directory of its own it gets one.
+            progress: Lets runs move on by the clock; by `workspace.runs.advance` only when None.
+            workspace_port: The workspace's port; 0 takes a free one.
+            start: Whether the host is started too; else `start_host` does.
+
+        Raises:
+            AzuriteMissing: Node.js or Azurite is not installed.
+            ChildFailed: The app could not be indexed, or something did not start.
+        """
+        with contextlib.ExitStack() as closing:
+            if directory is None:
+                directory = Path(
+                    closing.enter_context(tempfile.TemporaryDirectory(prefix="stack-"))
+                )
+            self.directory = directory
+            self.app = app
+            self._host: HostProcess | None = None
+            self._options = replace(options or HostOptions(), state=_state(options, directory))
+            logs = directory / "logs"
+            self.host_log = logs / "host.log"
+            self.azurite = azurite or closing.enter_context(
+                Azurite(location=location, log=logs / "azurite.log")
+            )
+            self.identity = closing.enter_context(IdentityEndpoint())
+            self.workspace = closing.enter_context(
+                Workspace(secret=self.identity.secret, progress=progress, port=workspace_port)
+            )
+            self.settings = self._make_settings(dict(settings or {}), shared=azurite is not None)
+            self.container = self.settings.get("DATA_CONTAINER", CONTAINER)
+            self.storage = closing.enter_context(
+                BlobServiceClient.from_connection_string(self.azurite.connection_string)
+            )
+            self.create_container(self.container)
+            self._session = closing.enter_context(requests.Session())
+            closing.callback(self.stop_host)
+            if start:
+                self.start_host()
+            self._closing = closing.pop_all()
+
+    def _make_settings(self, given: dict[str, str | None], *, shared: bool) -> dict[str, str]:
+        storage = self.azurite.connection_string
+        settings: dict[str, str | None] = {
+            "FUNCTIONS_WORKER_RUNTIME": "python",
+            "AzureWebJobsStorage": storage,
+            "DataStorage": storage,
+            "DATA_CONTAINER": CONTAINER,
+            "BLOB_SOURCE": "polling",
+            "SCORING_ENDPOINT": self.workspace.submit_url(),
+            **self.identity.environment,
+        }
+        if shared:
+            name = secrets.token_hex(6)
+            settings.update(DATA_CONTAINER=f"data-{name}", LEDGER_TABLE=f"ledger{name}")
+        settings.update(given)
+        return self.resolve({name: value for name, value in settings.items() if value is not None})
+
+    def resolve(self, settings: Mapping[str, str]) -> dict[str, str]:
+        """Return settings with this stack's storage in the place of "the emulator"."""
+        storage = self.azurite.connection_string
+        return {name: storage if value == EMULATED else value for name, value in settings.items()}
+
+    @property
+    def host(self) -> HostProcess:
+        """The running host.
+
+        Raises:
+            RuntimeError: It does not run.
+        """
+        if self._host is None:
+            raise RuntimeError("the host does not run")
+        return self._host
+
+    @property
+    def url(self) -> str:
+        """The host's base URL."""
+        return self.host.url
+
+    def start_host(self) -> HostProcess:
+        """Start the host, which must not run.
+
+        Raises:
+            ChildFailed: The app could not be indexed, or it did not start.
+        """
+        self.stop_host()
+        self._host = HostProcess(
+            self.app, settings=self.settings, log=self.host_log, options=self._options
+        )
+        return self._host
+
+    def stop_host(self) -> None:
+        """Stop the host in good order. Idempotent."""
+        if self._host is not None:
+            self._host.stop()
+            self._host = None
+
+    def kill_host(self) -> None:
+        """Kill the host at once, as a machine that goes away. Idempotent."""
+        if self._host is not None:
+            self._host.kill()
+            self._host = None
+
+    def create_container(self, name: str) -> None:
+        """Make a container unless it is there."""
+        with contextlib.suppress(ResourceExistsError):
+            self.storage.create_container(name)
+
+    def upload(
+        self,
+        name: str,
+        data: bytes = b"",
+        *,
+        container: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> str:
+        """Write a blob, over an older one if there is; return its ETag without quotes."""
+        blob = self.storage.get_blob_client(container or self.container, name)
+        written = blob.upload_blob(data, overwrite=True, metadata=dict(metadata or {}))
+        return str(written["etag"]).strip('"')
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        json: Any = None,  # noqa: ANN401 - any JSON value
+        data: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> requests.Response:
+        """Call the host over HTTP; with keys on, the default key is sent unless `headers` bring another."""
+        key = self._options.keys.get("default")
+        sent = {**({"x-functions-key": key} if key else {}), **(headers or {})}
+        return self._session.request(
+            method,
+            self.url + path,
+            json=json,
+            data=data,
+            headers=sent,
+            timeout=230,
+            allow_redirects=False,
+        )
+
+    def run_function(self, name: str, *, given: str = "") -> None:
+        """Run a timer or blob function now, through the admin API; `given` is `container/blob` for a blob function.
+
+        Raises:
+            HTTPError: The host refused.
+        """
+        key = self._options.keys.get("master")
+        headers = {"x-functions-key": key} if key else {}
+        self.call(
+            "POST", f"/admin/functions/{name}", json={"input": given}, headers=headers
+        ).raise_for_status()
+
+    def announce(
+        self, function: str, name: str, *, container: str | None = None, etag: str = ""
+    ) -> None:
+        """Tell the host of a blob as Event Grid does, for a function whose source is EventGrid.
+
+        Raises:
+            HTTPError: The host refused.
+        """
+        where = container or self.container
+        event = {
+            "id": str(uuid.uuid4()),
+            "eventType": "Microsoft.Storage.BlobCreated",
+            "subject": f"/blobServices/default/containers/{where}/blobs/{name}",
+            "eventTime": datetime.now(UTC).isoformat(),
+            "data": {
+                "api": "PutBlob",
+                "eTag": etag,
+                "url": self.storage.get_blob_client(where, name).url,
+            },
+            "dataVersion": "",
+            "metadataVersion": "1",
+        }
+        query = f"functionName=Host.Functions.{function}&code={self._options.keys.get('blobs_extension', '')}"
+        self.call("POST", f"/runtime/webhooks/blobs?{query}", json=[event]).raise_for_status()
+
+    def wait_until[T](
+        self,
+        condition: Callable[[], T | None],
+        *,
+        what: str,
+        within: timedelta = timedelta(seconds=30),
+    ) -> T:
+        """Wait until a condition returns something true, and return that.
+
+        Raises:
+            WaitedTooLong: It did not within the bound.
+            ChildFailed: The host ended meanwhile.
+        """
+        deadline = time.monotonic() + within.total_seconds()
+        while not (found := condition()):
+            output = self._host.child.output if self._host is not None else ""
+            if self._host is not None and self._host.child.code is not None:
+                message = f"the host ended while {what} was waited for. Its log ends:"
+                raise ChildFailed(message, code=self._host.child.code, output=output)
+            if time.monotonic() > deadline:
+                tail = "\n".join(output.splitlines()[-20:])
+                raise WaitedTooLong(
+                    f"no {what} within {within.total_seconds():g} s. The host's log ends:\n{tail}"
+                )
+            time.sleep(0.05)
+        return found
+
+    def close(self) -> None:
+        """Stop everything. Idempotent."""
+        self._closing.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _state(options: HostOptions | None, directory: Path) -> Path:
+    return (
+        options.state if options is not None and options.state is not None else directory / "state"
+    )
