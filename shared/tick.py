@@ -8,16 +8,17 @@ claimed once.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 
 from shared.accepting import Accepted, Accepting, sighting
-from shared.config import Config, ScheduleSource, Trigger
+from shared.config import Config
 from shared.errors import Unavailable
 from shared.events import ScheduleEvent
-from shared.ledger import Ledger, Tick, TriggerState
+from shared.ledger import Ledger, Tick
+from shared.occurrences import due_occurrences
 from shared.sending import Sending
 from shared.submissions import Submission
 
@@ -76,7 +77,10 @@ class Ticking:
         before = self._ledger.tick()
         triggers = self._config.triggers.values()
         states = self._ledger.see_all(sighting(trigger, now=now) for trigger in triggers)
-        accepted, failure = self._claim(_due(triggers, states, before, now))
+        events = due_occurrences(
+            self._config, states, evaluated_until=before.evaluated_until, now=now
+        )
+        accepted, failure = self._claim(events)
         if failure is None:
             until = max(now, before.evaluated_until or now)
             self._ledger.end_tick(Tick(evaluated_until=until, last=now))
@@ -106,37 +110,3 @@ class Ticking:
             return ()
         with ThreadPoolExecutor(min(SENDERS, len(accepted)), "tick-send") as senders:
             return tuple(senders.map(self._sending.send, accepted))
-
-
-def _due(
-    triggers: Iterable[Trigger],
-    states: Mapping[str, TriggerState],
-    before: Tick,
-    now: datetime,
-) -> Iterable[ScheduleEvent]:
-    """Return the latest occurrence of each schedule since the last tick: of missed ones, one is enough."""
-    for trigger in triggers:
-        if isinstance(trigger.source, ScheduleSource):
-            time = latest_due(trigger.source, states[trigger.name], before.evaluated_until, now)
-            if time is not None:
-                yield ScheduleEvent(trigger=trigger.name, time=time)
-
-
-def latest_due(
-    source: ScheduleSource, state: TriggerState, evaluated_until: datetime | None, now: datetime
-) -> datetime | None:
-    """Return the latest occurrence in (evaluated_until, now], or None.
-
-    Args:
-        source: The schedule.
-        state: Its first sight, cut to the minute, is the anchor.
-        evaluated_until: How far the last tick came; None before the first.
-        now: The last instant that counts.
-    """
-    anchor = state.first_seen.replace(second=0, microsecond=0)
-    after = max(evaluated_until or anchor, anchor)
-    latest = source.schedule.latest(anchor=anchor, after=after, until=now) if after < now else None
-    new = evaluated_until is None or evaluated_until < state.first_seen
-    if latest is None and new and source.schedule.run_at_start:
-        return anchor
-    return latest

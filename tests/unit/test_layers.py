@@ -29,7 +29,7 @@ LAYERS = [
         "pipelines",
         "workspace_client",
     },
-    {"accepting", "sending", "tick", "operations"},
+    {"accepting", "sending", "tick", "operations", "occurrences"},
     {"http_api"},
     {"app"},
 ]
