@@ -123,7 +123,7 @@ def search(body: bytes, runs: list[Dto]) -> dict[str, Any]:
         keys = {"filter", "orderby", "top", "continuationToken"}
         if not isinstance(query, dict) or set(query) - keys:
             raise BadQuery(f"only {', '.join(sorted(keys))} are known")
-        top = int(query.get("top") or MAX_TOP)
+        top = MAX_TOP if query.get("top") is None else int(query["top"])
         start = int(query.get("continuationToken") or 0)
     except (ValueError, TypeError) as error:
         raise BadQuery(f"the query cannot be read: {error}") from error

@@ -41,9 +41,9 @@ def wait_gone(pid: int) -> None:
     pytest.fail(f"{pid} still runs")
 
 
-def start(code: str, log: Path, **options: timedelta) -> processes.Child:
+def start(code: str, log: Path, within: timedelta = timedelta(seconds=30)) -> processes.Child:
     command = [sys.executable, "-c", textwrap.dedent(code)]
-    return processes.start(command, name="it", log=log, ready=is_ready, **options)[0]
+    return processes.start(command, name="it", log=log, ready=is_ready, within=within)[0]
 
 
 def test_a_child_is_ready_when_its_output_says_so_and_stops(tmp_path: Path) -> None:

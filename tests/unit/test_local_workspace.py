@@ -397,8 +397,6 @@ def test_a_search_pages_and_sorts(caller: Caller, clock: Clock) -> None:
         {"filter": "Tag/a eq b"},
         {"filter": "RunId is x"},
         {"filter": "RunId eq a b"},
-    ]
-    + [
         {"orderby": "Size desc"},
         {"top": 0},
         {"top": "x"},
