@@ -58,8 +58,8 @@ def prepare_azurite() -> None:
     digest = digest_of(ROOT / "package-lock.json")
     if stamp.exists() and stamp.read_text() == digest:
         return
-    npm = shutil.which("npm")
-    if npm is None:
+    npm = shutil.which("npm") or ""
+    if not npm:
         fail("npm was not found: install Node.js 20 or newer (https://nodejs.org), which brings it")
     say("installing Azurite with npm ci (once; about half a minute) …")
     run([npm, "ci", "--no-fund", "--no-audit", "--loglevel=error"])
