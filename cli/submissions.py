@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -25,13 +26,22 @@ from shared.submissions import State, Submission
 STATES = click.Choice([state.value for state in State])
 
 
+RUNNING_SETTINGS = Path(".local/settings.json")
+"""What `dev.py up` leaves as long as it runs."""
+
+
 def open_operations(folder: Path = APP_DIR) -> Operations:
-    """Return the app's operations, with the settings a laptop has: the environment over local.settings.json.
+    """Return the app's operations: of the app that `dev.py up` runs, or with the settings that a laptop has.
 
     Raises:
         TriggersError: The file or a setting cannot be used.
     """
-    settings = local_settings(folder, environment=os.environ)
+    running = folder / RUNNING_SETTINGS
+    if running.is_file():
+        settings = json.loads(running.read_text(encoding="utf-8"))
+        os.environ.update(settings)  # azure-identity reads the process's own environment
+    else:
+        settings = local_settings(folder, environment=os.environ)
     return build(settings).operations
 
 
@@ -39,8 +49,8 @@ def open_operations(folder: Path = APP_DIR) -> Operations:
 def submissions() -> None:
     """Look at submissions, and decide about those that need a person.
 
-    Settings come from the environment, then from local.settings.json: with LEDGER_CONNECTION, or AzureWebJobsStorage,
-    of a deployed app there, this works on its ledger.
+    While `dev.py up` runs, these are its submissions. Else settings come from the environment, then from
+    local.settings.json: with the storage connection of a deployed app there, this works on its ledger.
     """
 
 
@@ -58,11 +68,12 @@ def list_(trigger: str | None, state: str | None, limit: int, as_json: bool) -> 
     if as_json:
         _print_json([view_submission(one) for one in found])
         return
-    table = Table(title=f"{len(found)} submissions", title_justify="left")
-    for heading in ("id", "created", "trigger", "state", "run, or why none"):
-        table.add_column(heading, overflow="fold", no_wrap=heading == "id")
+    table = Table(title=f"{len(found)} submissions", title_justify="left", box=SIMPLE_HEAD)
+    for heading in ("created", "trigger", "state", "submission, and what became of it"):
+        table.add_column(heading, overflow="fold", no_wrap=heading == "created")
     for one in found:
-        table.add_row(one.id, print_instant(one.created), one.trigger, one.state, _said(one))
+        created = print_instant(one.created.replace(microsecond=0))
+        table.add_row(created, one.trigger, one.state, f"{one.id}\n{_said(one)}")
     Console(file=sys.stdout).print(table)
 
 
