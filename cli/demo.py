@@ -36,7 +36,7 @@ def demo(as_json: bool) -> None:
 def _print(account: scenario.Account) -> None:
     console = Console()
     table = Table(title="What happened, and what came of it", box=SIMPLE_HEAD, title_justify="left")
-    table.add_column("event", overflow="fold", ratio=1)
+    table.add_column("event", overflow="fold", max_width=34)
     table.add_column("run, or why none", overflow="fold", min_width=40)
     for one in account.happenings:
         mark = "" if one.as_expected else "[red]✗ [/red]"
