@@ -20,6 +20,7 @@ from shared.app import APP_DIR, build
 from shared.errors import TriggersError
 from shared.events import print_instant
 from shared.http_api.views import view_submission
+from shared.listing import Wanted
 from shared.operations import Operations
 from shared.submissions import State, Submission
 
@@ -159,7 +160,8 @@ def _first(
     found: list[Submission] = []
     cursor: str | None = None
     while limit is None or len(found) < limit:
-        page = operations.submissions(trigger=trigger, state=state, limit=100, cursor=cursor)
+        wanted = Wanted(trigger=trigger, state=state)
+        page = operations.submissions(wanted, limit=100, cursor=cursor)
         found += page.submissions
         cursor = page.cursor
         if cursor is None:

@@ -9,6 +9,7 @@ ledger when `accept` returns.
 from __future__ import annotations
 
 import logging
+import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,14 +27,18 @@ from shared.errors import (
 )
 from shared.events import BlobEvent, Event, HttpEvent, dump_event, event_id
 from shared.ledger import GRACE, Ledger, Sighting, TriggerState
+from shared.people import decided
 from shared.pipelines import published_pipeline
 from shared.rendering import render
-from shared.submissions import LEASE, State, Submission, stamp
+from shared.submissions import LEASE, Decision, State, Submission, stamp
 
 logger = logging.getLogger(__name__)
 
 MAX_EVENT_BYTES = 60 * 1024
 """A stored event is one binary property; the service takes 64 KiB."""
+
+RUN_NOW = "run_now"
+"""The decision to start something that did not come by itself."""
 
 type Head = Callable[[str, str, str], BlobFacts | None]
 """Asks for a blob's facts by connection, container and path; None when it has vanished."""
@@ -65,9 +70,17 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ignored:
-    """The event starts nothing, for this reason."""
+    """The event starts nothing.
+
+    Attributes:
+        reason: One sentence.
+        condition: The first condition that failed, in one word: a key of the triggers file where there is one.
+        value: What was held against it.
+    """
 
     reason: str
+    condition: str
+    value: str
 
 
 class Accepting:
@@ -96,8 +109,14 @@ class Accepting:
         self._clock = clock
         self._monotonic = monotonic
 
-    def accept(self, news: Event | BlobNotice) -> Accepted | Ignored:
+    def accept(
+        self, news: Event | BlobNotice, *, decision: Decision | None = None
+    ) -> Accepted | Ignored:
         """Record that an event must start a run, or say why it starts nothing.
+
+        Args:
+            news: What happened.
+            decision: Who asked for it. What somebody wants run now (`run_now`) may be older than the trigger.
 
         Raises:
             LedgerUnavailable: The event is not safe yet: fail, so that the host or the caller delivers it again.
@@ -105,31 +124,39 @@ class Accepting:
             RequestError: A request cannot become an event.
         """
         trigger = self._config.triggers[news.trigger]
-        event = self._facts(trigger, news) if isinstance(news, BlobNotice) else news
-        ignored = event if isinstance(event, Ignored) else self._gate(trigger, event)
+        event = self.look(trigger, news) if isinstance(news, BlobNotice) else news
+        asked = decision is not None and decision.action == RUN_NOW
+        ignored = event if isinstance(event, Ignored) else self._gate(trigger, event, asked=asked)
         if ignored is not None:
             self._log_ignored(news, ignored)
             return ignored
         assert not isinstance(event, Ignored)  # noqa: S101 — tells the type checker what the line above decided
-        return self._claim(trigger, event)
+        return self._claim(trigger, event, decision)
 
-    def _facts(self, trigger: Trigger, news: BlobNotice) -> BlobEvent | Ignored:
-        """Match by name, look at the blob, and match in full."""
+    def look(self, trigger: Trigger, news: BlobNotice) -> BlobEvent | Ignored:
+        """Match by name, look at the blob, and match in full.
+
+        Raises:
+            StorageUnavailable: The blob's facts could not be read.
+        """
         source = trigger.source
         if not isinstance(source, BlobSource):
-            return Ignored(reason=f"trigger {trigger.name} does not start from blobs")
+            reason = f"trigger {trigger.name} does not start from blobs"
+            return Ignored(reason=reason, condition="source", value=trigger.source.source)
         if news.container != source.datastore.container:
-            return Ignored(
-                reason=f"container {news.container} is not the trigger's {source.datastore.container}"
-            )
+            reason = f"container {news.container} is not the trigger's {source.datastore.container}"
+            return Ignored(reason=reason, condition="container", value=news.container)
         mismatch = source.rule.mismatch(news.path)
         if mismatch is not None:
-            return Ignored(reason=mismatch)
+            return Ignored(
+                reason=mismatch.reason, condition=mismatch.condition, value=mismatch.value
+            )
         facts = self._head(source.datastore.connection, news.container, news.path)
         if facts is None:
-            return Ignored(reason="the blob has vanished")
+            return Ignored(reason="the blob has vanished", condition="exists", value="false")
         if facts.is_folder:
-            return Ignored(reason="it is a folder marker (hdi_isfolder)")
+            reason = "it is a folder marker (hdi_isfolder)"
+            return Ignored(reason=reason, condition="folder", value="true")
         return BlobEvent(
             trigger=trigger.name,
             account=facts.account,
@@ -142,18 +169,20 @@ class Accepting:
             metadata=facts.metadata,
         )
 
-    def _gate(self, trigger: Trigger, event: Event) -> Ignored | None:
+    def _gate(self, trigger: Trigger, event: Event, *, asked: bool) -> Ignored | None:
         """Return why the trigger's own state keeps the event from starting anything."""
         state = self._ledger.see(sighting(trigger, now=self._clock()))
-        return closed(state, event)
+        return closed(trigger, state, event, asked=asked)
 
-    def _claim(self, trigger: Trigger, event: Event) -> Accepted:
+    def _claim(self, trigger: Trigger, event: Event, decision: Decision | None) -> Accepted:
         if len(dump_event(event)) > MAX_EVENT_BYTES:
             raise RequestTooLarge(
                 f"the request takes more than {MAX_EVENT_BYTES // 1024} KiB in the ledger; send a path instead of data"
             )
         now = self._clock()
         submission = self._submission(trigger, event, now)
+        if decision is not None:
+            submission = decided(submission, decision)
         claimed_at = self._monotonic()
         claim = self._ledger.claim(submission)
         if isinstance(event, HttpEvent) and not claim.won:
@@ -190,6 +219,7 @@ class Accepting:
             state=State.DEAD if failure else State.SUBMITTING,
             reason=failure,
             due=None if failure else now + LEASE,
+            capability=secrets.token_urlsafe(24),
         )
 
     def _log_ignored(self, news: Event | BlobNotice, ignored: Ignored) -> None:
@@ -228,15 +258,34 @@ def sighting(trigger: Trigger, *, now: datetime) -> Sighting:
     return Sighting(name=trigger.name, place=trigger.source.place, floor=floor, time=now)
 
 
-def closed(state: TriggerState, event: Event) -> Ignored | None:
-    """Return why a trigger's state keeps an event from starting anything, or None."""
-    if state.enabled is False:
-        return Ignored(reason=f"trigger {state.name} is disabled")
+def closed(
+    trigger: Trigger, state: TriggerState, event: Event, *, asked: bool = False
+) -> Ignored | None:
+    """Return why a trigger's state keeps an event from starting anything, or None.
+
+    Args:
+        trigger: The trigger.
+        state: What the ledger knows of it.
+        event: What happened.
+        asked: Whether a person asks for exactly this: then it may be as old as it likes.
+    """
+    if not (trigger.enabled if state.enabled is None else state.enabled):
+        who = "the triggers file" if state.enabled is None else "a person"
+        reason = f"trigger {state.name} is disabled by {who}"
+        return Ignored(reason=reason, condition="enabled", value="false")
+    if asked:
+        return None
+    time = f"{event.time:%Y-%m-%dT%H:%M:%SZ}"
     if state.floor is not None and event.time < state.floor:
         return Ignored(
-            reason=f"it happened at {event.time:%Y-%m-%dT%H:%M:%SZ}, before the trigger's floor "
-            f"{state.floor:%Y-%m-%dT%H:%M:%SZ} (see `start` in the triggers file)"
+            reason=f"it happened at {time}, before the trigger's floor "
+            f"{state.floor:%Y-%m-%dT%H:%M:%SZ} (see `start` in the triggers file)",
+            condition="start",
+            value=time,
         )
+    if state.in_gap(event.time):
+        reason = f"it happened at {time}, while the trigger was disabled"
+        return Ignored(reason=reason, condition="enabled", value=time)
     return None
 
 

@@ -205,6 +205,7 @@ class Trigger:
         pipeline: What it starts.
         values: What it passes.
         policy: What it wants when things go wrong.
+        enabled: Whether it starts anything, unless a person switched it.
     """
 
     name: str
@@ -212,6 +213,7 @@ class Trigger:
     pipeline: Pipeline
     values: ValueTemplates
     policy: Policy = field(default_factory=Policy)
+    enabled: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

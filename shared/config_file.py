@@ -219,7 +219,14 @@ class _Loader:
             on_unknown=OnUnknown(entry.on_unknown),
         )
         pipeline = pipelines[entry.pipeline]
-        return Trigger(name=name, source=made, pipeline=pipeline, values=values, policy=policy)
+        return Trigger(
+            name=name,
+            source=made,
+            pipeline=pipeline,
+            values=values,
+            policy=policy,
+            enabled=entry.enabled,
+        )
 
     def _declared(self, section: str) -> list[str]:
         """Return the names of a section, those with mistakes too."""

@@ -212,6 +212,11 @@ class TriggerEntry(ValuesEntry):
         "certain that there is none, `hold` lets a person decide, `resend` sends again at once.",
         examples=["hold"],
     )
+    enabled: bool = Field(
+        default=True,
+        description="Whether it starts anything. `triggers enable` and `disable`, and the HTTP API, win over this.",
+        examples=[False],
+    )
 
 
 class TriggersFile(Entry):

@@ -24,6 +24,21 @@ def _matching(globs: Sequence[str], below: str) -> str | None:
     return next((text for text in globs if _pattern(text).match(below)), None)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mismatch:
+    """The first condition that a blob fails.
+
+    Attributes:
+        condition: The key of the triggers file that says no: `path`, `recursive`, `include` or `exclude`.
+        value: What was held against it.
+        reason: One sentence.
+    """
+
+    condition: str
+    value: str
+    reason: str
+
+
 @dataclass(frozen=True, slots=True)
 class PathRule:
     """Where the blobs of a trigger lie and what they are called.
@@ -41,29 +56,38 @@ class PathRule:
     include: tuple[str, ...] = field(default=(), kw_only=True)
     exclude: tuple[str, ...] = field(default=(), kw_only=True)
 
-    def mismatch(self, blob_path: str) -> str | None:
+    def mismatch(self, blob_path: str) -> Mismatch | None:
         """Say why a blob does not belong to the trigger.
 
         Args:
             blob_path: The blob's whole name below the container, raw.
 
         Returns:
-            None when it matches; else one sentence about the first condition that fails.
+            None when it matches; else the first condition that fails.
         """
+        found = self._mismatch(blob_path)
+        if found is None:
+            return None
+        condition, value, reason = found
+        return Mismatch(condition=condition, value=value, reason=reason)
+
+    def _mismatch(self, blob_path: str) -> tuple[str, str, str] | None:
         folder = self.path or "the container"
         if not blob_path or blob_path.endswith("/") or blob_path == self.path:
-            return f"{blob_path or 'the container'} is a folder, not a blob"
+            return "path", blob_path, f"{blob_path or 'the container'} is a folder, not a blob"
         prefix = f"{self.path}/" if self.path else ""
         if not blob_path.startswith(prefix):
-            return f"{blob_path} does not lie in {folder}"
+            return "path", blob_path, f"{blob_path} does not lie in {folder}"
         below = blob_path.removeprefix(prefix)
         if "/" in below and not self.recursive:
-            return f"{blob_path} lies in a sub-folder of {folder} and recursive is off"
+            reason = f"{blob_path} lies in a sub-folder of {folder} and recursive is off"
+            return "recursive", blob_path, reason
         if self.include and _matching(self.include, below) is None:
-            return f"{below} matches nothing in include ({', '.join(self.include)})"
+            reason = f"{below} matches nothing in include ({', '.join(self.include)})"
+            return "include", below, reason
         excluded = _matching(self.exclude, below)
         if excluded is not None:
-            return f"{below} matches {excluded} in exclude"
+            return "exclude", below, f"{below} matches {excluded} in exclude"
         return None
 
     def binding_path(self, container: str) -> str:

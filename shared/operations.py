@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -12,24 +12,16 @@ from shared.config import Config, Trigger
 from shared.errors import NotAllowed, NotFound
 from shared.events import Event
 from shared.ledger import Ledger, Tick
-from shared.people import check_replay, dropped, replayed
+from shared.listing import Listing, Wanted, list_submissions
+from shared.people import check_replay, decided, dropped, replayed
+from shared.previewing import News, Preview, preview
 from shared.runs import RunGone
 from shared.sending import Sending, moved_away
-from shared.submissions import ATTENTION, State, Submission, stamp
+from shared.submissions import Decision, State, Submission, stamp
+from shared.switching import TriggerReport, report, switch
 from shared.workspace_client import Workspace
 
 logger = logging.getLogger(__name__)
-
-MAX_LIST_PAGES = 20
-"""Pages that one listing reads at most, when few rows match."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Listing:
-    """A page of submissions; `cursor` leads to the next, None ends."""
-
-    submissions: tuple[Submission, ...]
-    cursor: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,14 +44,20 @@ class Operations:
     workspace: Workspace
     clock: Callable[[], datetime]
 
-    def start(self, news: Event | BlobNotice) -> Submission | Ignored:
+    def start(
+        self, news: Event | BlobNotice, *, decision: Decision | None = None
+    ) -> Submission | Ignored:
         """Take an event the whole way: accept, then send.
+
+        Args:
+            news: What happened.
+            decision: Who asked for it, where somebody did.
 
         Raises:
             Unavailable: The event is not safe: fail, so that it is delivered again.
             RequestError: A request cannot become an event.
         """
-        accepted = self.accepting.accept(news)
+        accepted = self.accepting.accept(news, decision=decision)
         return accepted if isinstance(accepted, Ignored) else self.sending.send(accepted)
 
     def trigger(self, name: str) -> Trigger:
@@ -87,50 +85,90 @@ class Operations:
 
     def submissions(
         self,
+        wanted: Wanted | None = None,
         *,
-        trigger: str | None = None,
-        state: State | None = None,
         limit: int = 50,
         cursor: str | None = None,
     ) -> Listing:
-        """Return submissions, newest first; `dead` and `held` ones straight from their index, oldest id first.
+        """Return a page of submissions: see `list_submissions`.
 
-        A page may hold fewer than `limit`, also none, and still have a `cursor`: what does not match is passed over,
-        a bounded number of rows a call.
+        Raises:
+            InvalidRequest: The cursor is not one of ours.
+            LedgerUnavailable: The ledger did not answer.
+        """
+        return list_submissions(self.ledger, wanted or Wanted(), limit=limit, cursor=cursor)
+
+    def triggers(
+        self, *, limit: int | None = None, after: str | None = None
+    ) -> Sequence[TriggerReport]:
+        """Return the triggers of the file in its order, with what the ledger knows of them.
 
         Args:
-            trigger: Only those of this trigger.
-            state: Only those in this state.
-            limit: At most so many.
-            cursor: Where to go on: what the last call returned.
+            limit: At most so many; all when None.
+            after: Only those behind this one.
+
+        Raises:
+            NotFound: There is no trigger `after`.
+            LedgerUnavailable: The ledger did not answer.
+        """
+        found = list(self.config.triggers.values())
+        first = found.index(self.trigger(after)) + 1 if after is not None else 0
+        end = None if limit is None else first + limit
+        return report(found[first:end], ledger=self.ledger, now=self.clock())
+
+    def report(self, name: str) -> TriggerReport:
+        """Return a trigger with what the ledger knows of it.
+
+        Raises:
+            NotFound: There is none of that name.
+            LedgerUnavailable: The ledger did not answer.
+        """
+        trigger = self.trigger(name)
+        (found,) = report([trigger], ledger=self.ledger, now=self.clock(), thorough=True)
+        return found
+
+    def switch(self, name: str, enabled: bool | None, *, by: str | None = None) -> TriggerReport:
+        """Enable or disable a trigger; None returns it to the file's value.
+
+        Raises:
+            NotFound: There is none of that name.
+            LedgerUnavailable: It may not be recorded.
+        """
+        trigger = self.trigger(name)
+        switch(trigger, enabled, ledger=self.ledger, clock=self.clock, by=by)
+        said = {True: "enabled", False: "disabled", None: "returned to the file's value"}[enabled]
+        logger.info(
+            "trigger %s is %s by %s",
+            name,
+            said,
+            by or "a person",
+            extra={"action": "trigger_switched", "trigger": name, "enabled": enabled, "by": by},
+        )
+        return self.report(name)
+
+    def preview(self, asked: list[tuple[Trigger, News]]) -> list[Preview]:
+        """Return what each trigger would do with its news: nothing is claimed, recorded or sent.
 
         Raises:
             LedgerUnavailable: The ledger did not answer.
         """
-        found: list[str] = []
-        for _ in range(MAX_LIST_PAGES):
-            if state in ATTENTION and state is not None:
-                page = self.ledger.attention(state, limit=limit, continuation=cursor)
-            else:
-                page = self.ledger.log(limit=limit, continuation=cursor)
-            cursor = page.continuation
-            found += [
-                row.key.rpartition(":")[2]
-                for row in page.rows
-                if trigger in (None, row.values.get("trigger"))
-                and state in (None, row.values.get("state"))
-            ]
-            if found or cursor is None:
-                break
-        known = (self.ledger.get(identifier) for identifier in found)
-        return Listing(submissions=tuple(one for one in known if one is not None), cursor=cursor)
+        return preview(
+            asked,
+            config=self.config,
+            ledger=self.ledger,
+            accepting=self.accepting,
+            now=self.clock(),
+        )
 
-    def replay(self, submission_id: str, *, confirmed: bool = False) -> Submission:
+    def replay(
+        self, submission_id: str, *, confirmed: bool = False, by: str | None = None
+    ) -> Submission:
         """Start a submission's run again: a new generation, rendered from its event with today's file, and sent.
 
         Args:
             submission_id: Which.
             confirmed: Whether the person knows that a run may exist already.
+            by: Who asks for it.
 
         Raises:
             NotFound: There is none with that id, or its trigger is no longer in the file.
@@ -151,13 +189,16 @@ class Operations:
         pipeline = trigger.pipeline
         taken = self.ledger.take(
             submission,
-            lambda row: replayed(
-                row,
-                body,
-                pipeline=pipeline.name,
-                kind=pipeline.kind,
-                place=pipeline.place,
-                now=now,
+            lambda row: decided(
+                replayed(
+                    row,
+                    body,
+                    pipeline=pipeline.name,
+                    kind=pipeline.kind,
+                    place=pipeline.place,
+                    now=now,
+                ),
+                Decision(time=now, action="replay", by=by),
             ),
         )
         if taken is None:
@@ -165,7 +206,7 @@ class Operations:
         log_decision("submission_replayed", taken)
         return self.sending.send(Accepted(submission=taken, won=True, claimed_at=claimed_at))
 
-    def drop(self, submission_id: str) -> Submission:
+    def drop(self, submission_id: str, *, by: str | None = None) -> Submission:
         """Drop a `dead` or `held` submission: it is `skipped` from now on, and needs nobody's attention.
 
         Raises:
@@ -174,13 +215,16 @@ class Operations:
             LedgerUnavailable: The ledger did not answer.
         """
         now = self.clock()
-        after = self.ledger.take(self.submission(submission_id), lambda row: dropped(row, now=now))
+        decision = Decision(time=now, action="drop", by=by)
+        after = self.ledger.take(
+            self.submission(submission_id), lambda row: decided(dropped(row, now=now), decision)
+        )
         if after is None:
             raise NotAllowed(f"submission {submission_id} has just been changed by somebody else")
         log_decision("submission_dropped", after)
         return after
 
-    def cancel(self, submission_id: str) -> Submission:
+    def cancel(self, submission_id: str, *, by: str | None = None) -> Submission:
         """Ask Azure ML to cancel a submission's run; that it ended is recorded when it is followed.
 
         Raises:
@@ -202,8 +246,13 @@ class Operations:
             self.workspace.cancel(pipeline, submission.run_id)
         except RunGone as error:
             raise NotAllowed(str(error)) from error
-        log_decision("run_canceled", submission)
-        return submission
+        decision = Decision(time=self.clock(), action="cancel", by=by)
+        after = self.ledger.update(
+            submission,
+            lambda row: row if decision in row.decisions else decided(row, decision),
+        )
+        log_decision("run_canceled", after)
+        return after
 
     def last_tick(self) -> Tick:
         """Return how far the ticks came: proof that the ledger answers.
@@ -226,5 +275,6 @@ def log_decision(action: str, submission: Submission) -> None:
             "trigger": submission.trigger,
             "submission": submission.id,
             "run": submission.run_id,
+            "by": submission.decisions[-1].by if submission.decisions else None,
         },
     )

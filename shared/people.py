@@ -7,11 +7,16 @@ from datetime import datetime
 
 from shared.errors import NotAllowed
 from shared.runs import FAILED
-from shared.submissions import LEASE, State, Submission
+from shared.submissions import KEPT_DECISIONS, LEASE, Decision, State, Submission
 from shared.transitions import drop
 
 REPLAYABLE = frozenset({State.DEAD, State.HELD, State.SKIPPED})
 DROPPABLE = frozenset({State.DEAD, State.HELD})
+
+
+def decided(submission: Submission, decision: Decision) -> Submission:
+    """Return the submission with what somebody asked for written down."""
+    return replace(submission, decisions=(*submission.decisions, decision)[-KEPT_DECISIONS:])
 
 
 def check_replay(submission: Submission, *, confirmed: bool) -> None:

@@ -23,6 +23,7 @@ POST_DEADLINE = timedelta(minutes=2)
 """When a POST has ended, one way or the other, counted from its start (`shared.transport.DEADLINE`)."""
 
 KEPT_ATTEMPTS = 20
+KEPT_DECISIONS = 20
 
 
 class State(StrEnum):
@@ -104,6 +105,21 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What somebody asked for.
+
+    Attributes:
+        time: When.
+        action: `submit`, `run_now`, `replay`, `drop` or `cancel`.
+        by: The caller's name, where roles are on; else nobody knows it.
+    """
+
+    time: datetime
+    action: str
+    by: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Submission:
     """An event that must start a run.
 
@@ -129,6 +145,8 @@ class Submission:
         run_id: Azure ML's id of the run.
         run_status: The run's last known status.
         duplicates: Runs that were started besides `run_id`.
+        decisions: The last 20 things that people asked for, oldest first.
+        capability: A random text: who knows it may ask how the submission stands. None in rows of before 0.2.
         etag: The row's version when it was read or written; empty before.
         due_key: The exact key of its `due:` row; None when there is none.
     """
@@ -154,6 +172,8 @@ class Submission:
     run_id: str | None = None
     run_status: str | None = None
     duplicates: tuple[str, ...] = ()
+    decisions: tuple[Decision, ...] = ()
+    capability: str | None = field(default=None, repr=False)
     etag: str = field(default="", compare=False, repr=False)
     due_key: str | None = field(default=None, compare=False, repr=False)
 

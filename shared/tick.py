@@ -105,7 +105,11 @@ class Ticking:
         if failure is None:
             walked_to = self._ledger.repair(before.walked_to, now=now, limit=REPAIR_ROWS)
             evaluated = max(now, before.evaluated_until or now)
-            self._ledger.end_tick(Tick(evaluated_until=evaluated, last=now, walked_to=walked_to))
+            dead, held = self._ledger.count_attention()
+            tick = Tick(
+                evaluated_until=evaluated, last=now, walked_to=walked_to, dead=dead, held=held
+            )
+            self._ledger.end_tick(tick)
         sent = self._send(accepted)
         if failure is not None:
             raise failure

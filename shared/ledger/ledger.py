@@ -31,6 +31,9 @@ from shared.ledger.table import (
 )
 from shared.submissions import OPEN, State, Submission
 
+MAX_COUNT_PAGES = 10
+"""Pages of 1,000 that a count reads at most."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
@@ -53,11 +56,15 @@ class Tick:
         evaluated_until: Every occurrence up to here has been claimed; None before the first tick.
         last: When the last tick ended.
         walked_to: Where the repair walk goes on; empty at the start of a round.
+        dead: How many submissions were `dead` then; None when no tick has counted yet.
+        held: How many were `held`.
     """
 
     evaluated_until: datetime | None = None
     last: datetime | None = None
     walked_to: str = ""
+    dead: int | None = None
+    held: int | None = None
 
 
 class Ledger:
@@ -253,22 +260,45 @@ class Ledger:
         row = self._table.get(rows.newest_key(place, experiment))
         return str(row.values["stamp"]) if row else None
 
-    def log(self, *, limit: int, continuation: str | None = None) -> Page:
+    def log(self, *, limit: int, after: str | None = None) -> Page:
         """Return a page of the `log:` rows, newest first; each carries trigger, state, source, time and run.
+
+        Args:
+            limit: At most so many.
+            after: The key of the last row that was seen.
 
         Raises:
             LedgerUnavailable: The table did not answer.
         """
-        return self._table.page("log:", "log;", limit=limit, continuation=continuation)
+        return self._table.page(rows.behind(after) or "log:", "log;", limit=limit)
 
-    def attention(self, state: State, *, limit: int, continuation: str | None = None) -> Page:
-        """Return a page of the `attention:` rows of `dead` or `held` submissions.
+    def attention(self, state: State, *, limit: int, after: str | None = None) -> Page:
+        """Return a page of the `attention:` rows of `dead` or `held` submissions; arguments as for `log`.
 
         Raises:
             LedgerUnavailable: The table did not answer.
         """
         prefix = f"attention:{state}"
-        return self._table.page(f"{prefix}:", f"{prefix};", limit=limit, continuation=continuation)
+        return self._table.page(rows.behind(after) or f"{prefix}:", f"{prefix};", limit=limit)
+
+    def count_attention(self) -> tuple[int, int]:
+        """Return how many submissions are dead, and how many held: of more than 10,000, those that were counted.
+
+        Raises:
+            LedgerUnavailable: The table did not answer.
+        """
+        counts = {State.DEAD: 0, State.HELD: 0}
+        continuation: str | None = None
+        for _ in range(MAX_COUNT_PAGES):
+            page = self._table.page("attention:", "attention;", continuation=continuation)
+            for row in page.rows:
+                state = row.key.split(":")[1]
+                if state in counts:
+                    counts[State(state)] += 1
+            continuation = page.continuation
+            if continuation is None:
+                break
+        return counts[State.DEAD], counts[State.HELD]
 
     # Triggers
 
@@ -279,6 +309,16 @@ class Ledger:
     def see_all(self, sightings: Iterable[Sighting]) -> Mapping[str, TriggerState]:
         """See `Sightings.see_all`."""
         return self._sightings.see_all(sightings)
+
+    def peek(self, sightings: Iterable[Sighting]) -> Mapping[str, TriggerState]:
+        """See `Sightings.peek`."""
+        return self._sightings.peek(sightings)
+
+    def switch(
+        self, sighting: Sighting, change: Callable[[TriggerState], TriggerState]
+    ) -> TriggerState:
+        """See `Sightings.switch`."""
+        return self._sightings.switch(sighting, change)
 
     # The tick
 
@@ -295,6 +335,8 @@ class Ledger:
             evaluated_until=rows.read_optional(row.values.get("evaluated_until")),
             last=rows.read_optional(row.values.get("last")),
             walked_to=str(row.values.get("walked_to") or ""),
+            dead=_count(row.values.get("dead")),
+            held=_count(row.values.get("held")),
         )
 
     def end_tick(self, tick: Tick) -> None:
@@ -309,6 +351,8 @@ class Ledger:
             "last": print_instant(tick.last) if tick.last else "",
             "walked_to": tick.walked_to,
         }
+        if tick.dead is not None and tick.held is not None:
+            values |= {"dead": tick.dead, "held": tick.held}
         try:
             self._table.transact([Merge(rows.TICK_KEY, values)])
         except TableUnavailable as error:
@@ -383,6 +427,10 @@ def _index(submission: Submission) -> dict[str, Value]:
 def _written(submission: Submission, etag: str) -> Submission:
     due_key = rows.due_key(submission.due, submission.id) if submission.due else None
     return replace(submission, etag=etag, due_key=due_key)
+
+
+def _count(value: Value | None) -> int | None:
+    return value if isinstance(value, int) else None
 
 
 def _new_token() -> str:

@@ -27,7 +27,7 @@ from shared.errors import LedgerError, NewerRow
 from shared.events import dump_event, load_event, print_instant, read_instant
 from shared.ledger.table import Row, Value
 from shared.outcomes import OutcomeKind
-from shared.submissions import ATTENTION, LEASE, Attempt, State, Submission
+from shared.submissions import ATTENTION, LEASE, Attempt, Decision, State, Submission
 
 SCHEMA = 1
 TICK_KEY = "tick"
@@ -84,6 +84,11 @@ def log_key(submission: Submission) -> str:
     return f"log:{_LAST_MICROSECOND - microseconds:017d}:{submission.id}"
 
 
+def behind(key: str | None) -> str | None:
+    """Return where a range begins that leaves out a row and all before it; keys of one kind are equally long."""
+    return f"{key}!" if key else None
+
+
 def attention_key(submission: Submission) -> str | None:
     """Return the key of a submission's `attention:` row, or None when nobody needs to look."""
     if submission.state not in ATTENTION:
@@ -127,6 +132,8 @@ def encode_submission(submission: Submission, *, token: str) -> dict[str, Value]
         "run_id": _text(submission.run_id),
         "run_status": _text(submission.run_status),
         "duplicates": json.dumps(submission.duplicates),
+        "decisions": json.dumps([_encode_decision(one) for one in submission.decisions]),
+        "capability": _text(submission.capability),
     }
 
 
@@ -176,6 +183,10 @@ def decode_submission(row: Row) -> Submission:
             run_id=str(values["run_id"]) or None,
             run_status=str(values["run_status"]) or None,
             duplicates=tuple(json.loads(str(values["duplicates"]))),
+            decisions=tuple(
+                _decode_decision(item) for item in json.loads(str(values.get("decisions", "[]")))
+            ),
+            capability=str(values.get("capability", "")) or None,
             etag=row.etag,
             due_key=str(values["due_key"]) or None,
         )
@@ -207,6 +218,14 @@ def _decode_attempt(record: Mapping[str, Any]) -> Attempt:
     known["time"] = read_instant(known["time"])
     known["outcome"] = OutcomeKind(known["outcome"])
     return Attempt(**known)
+
+
+def _encode_decision(decision: Decision) -> dict[str, Any]:
+    return {"time": print_instant(decision.time), "action": decision.action, "by": decision.by}
+
+
+def _decode_decision(record: Mapping[str, Any]) -> Decision:
+    return Decision(**{**record, "time": read_instant(record["time"])})
 
 
 def _text(value: str | None) -> str:

@@ -5,9 +5,10 @@ What is known is cached for 30 seconds by each process; the cache only saves rea
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from shared.events import print_instant, read_instant
@@ -25,6 +26,7 @@ from shared.ledger.table import (
 )
 
 TRIGGER_CACHE = timedelta(seconds=30)
+KEPT_GAPS = 20
 GRACE = timedelta(minutes=15)
 """How far before its first sight a trigger's floor lies: the upload that woke a sleeping app must count."""
 
@@ -39,6 +41,10 @@ class TriggerState:
         first_seen: When the trigger, with this place, was first seen.
         floor: Events older than this start nothing; None when all count.
         enabled: A person's override; None when there is none.
+        switched: When a person last switched it; None when nobody did.
+        switched_by: Who, where roles are on.
+        gaps: The last times in which it was disabled by a person, each from and until: what happened then is not
+            made up for. The last one has no end while it lasts.
     """
 
     name: str
@@ -46,6 +52,35 @@ class TriggerState:
     first_seen: datetime
     floor: datetime | None
     enabled: bool | None = None
+    switched: datetime | None = None
+    switched_by: str | None = None
+    gaps: tuple[tuple[datetime, datetime | None], ...] = ()
+
+    def in_gap(self, time: datetime) -> bool:
+        """Whether an instant lies in a time, over by now, in which a person had disabled the trigger."""
+        return any(start <= time < end for start, end in self.gaps if end is not None)
+
+    def switch(
+        self, enabled: bool | None, *, by_file: bool, now: datetime, by: str | None
+    ) -> TriggerState:
+        """Return the state after a person switched it; the same when nothing changes.
+
+        Args:
+            enabled: The override; None returns to the file's value.
+            by_file: The file's value.
+            now: The time.
+            by: Who.
+        """
+        if enabled == self.enabled:
+            return self
+        was = by_file if self.enabled is None else self.enabled
+        will = by_file if enabled is None else enabled
+        gaps = self.gaps
+        if was and not will:
+            gaps = (*gaps, (now, None))[-KEPT_GAPS:]
+        elif will and not was and gaps and gaps[-1][1] is None:
+            gaps = (*gaps[:-1], (gaps[-1][0], now))
+        return replace(self, enabled=enabled, switched=now, switched_by=by, gaps=gaps)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +153,52 @@ class Sightings:
                 states += [self._see(sighting) for sighting in batch]
         return self._remember(states)
 
+    def peek(self, sightings: Iterable[Sighting]) -> Mapping[str, TriggerState]:
+        """Return what is known of many triggers, or what a first sight would record; nothing is recorded.
+
+        Raises:
+            LedgerUnavailable: The table did not answer.
+        """
+        known = {row.key: row for row in self._table.range(*rows.TRIGGERS)}
+        states: dict[str, TriggerState] = {}
+        for sighting in sightings:
+            row = known.get(rows.trigger_key(sighting.name))
+            seen = row is not None and row.values.get("place") == sighting.place
+            states[sighting.name] = (
+                _decode(row) if seen and row is not None else _first_sight(sighting, row)
+            )
+        return states
+
+    def switch(
+        self, sighting: Sighting, change: Callable[[TriggerState], TriggerState]
+    ) -> TriggerState:
+        """Record that a person switched a trigger; its first sight too, if this is it.
+
+        Args:
+            sighting: The trigger as today's file has it.
+            change: Says what its state becomes. It must change nothing when what it does was done already.
+
+        Raises:
+            LedgerUnavailable: It may not be recorded.
+        """
+        failure: Exception | None = None
+        for _ in range(WRITE_TRIES):
+            before = self._see(sighting)
+            row = self._table.get(rows.trigger_key(sighting.name))
+            if row is None or row.values.get("place") != before.place:
+                continue  # somebody removed it, or another version of the file is at work
+            before = _decode(row)
+            after = change(before)
+            if after == before:
+                return self._remember([before])[before.name]
+            try:
+                self._table.transact([Merge(row.key, _encode(after), row.etag)])
+            except (RowConflict, TableUnavailable) as error:
+                failure = error
+            else:
+                return self._remember([after])[after.name]
+        raise unavailable(failure)
+
     def _see(self, sighting: Sighting) -> TriggerState:
         failure: Exception | None = None
         for _ in range(WRITE_TRIES):
@@ -142,12 +223,15 @@ class Sightings:
 
 
 def _first_sight(sighting: Sighting, row: Row | None) -> TriggerState:
+    if row is not None:
+        return replace(
+            _decode(row), place=sighting.place, first_seen=sighting.time, floor=sighting.floor
+        )
     return TriggerState(
         name=sighting.name,
         place=sighting.place,
         first_seen=sighting.time,
         floor=sighting.floor,
-        enabled=_decode(row).enabled if row else None,
     )
 
 
@@ -165,6 +249,11 @@ def _encode(state: TriggerState) -> dict[str, Value]:
         "first_seen": print_instant(state.first_seen),
         "floor": print_instant(state.floor) if state.floor else "",
         "enabled": "" if state.enabled is None else str(state.enabled).lower(),
+        "switched": print_instant(state.switched) if state.switched else "",
+        "switched_by": state.switched_by or "",
+        "gaps": json.dumps(
+            [[print_instant(start), print_instant(end) if end else ""] for start, end in state.gaps]
+        ),
     }
 
 
@@ -176,4 +265,10 @@ def _decode(row: Row) -> TriggerState:
         first_seen=read_instant(str(row.values["first_seen"])),
         floor=rows.read_optional(row.values.get("floor")),
         enabled={"true": True, "false": False}.get(enabled),
+        switched=rows.read_optional(row.values.get("switched")),
+        switched_by=str(row.values.get("switched_by") or "") or None,
+        gaps=tuple(
+            (read_instant(start), rows.read_optional(end))
+            for start, end in json.loads(str(row.values.get("gaps") or "[]"))
+        ),
     )

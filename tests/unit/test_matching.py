@@ -81,7 +81,9 @@ def test_a_blob_matches(rule: PathRule, path: str) -> None:
     ],
 )
 def test_the_first_condition_that_fails_is_told(rule: PathRule, path: str, reason: str) -> None:
-    assert rule.mismatch(path) == reason
+    found = rule.mismatch(path)
+    assert found is not None
+    assert found.reason == reason
 
 
 @pytest.mark.parametrize(

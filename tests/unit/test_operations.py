@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from local.doubles import NOON, Bench
-from shared.accepting import BlobNotice
-from shared.errors import NotAllowed, NotFound, RenderError, WorkspaceUnavailable
+from shared.accepting import BlobNotice, Ignored
+from shared.errors import InvalidRequest, NotAllowed, NotFound, RenderError, WorkspaceUnavailable
 from shared.events import HttpEvent
+from shared.ledger.memory_table import Fault
+from shared.ledger.table import Merge
+from shared.listing import MAX_LIST_PAGES, Listing, Wanted, write_cursor
 from shared.outcomes import Outcome, OutcomeKind
 from shared.runs import RunFacts
 from shared.submissions import State, Submission
@@ -202,23 +206,247 @@ def test_submissions_are_listed_newest_first_by_trigger_and_state(make_bench: Ma
     )
     assert len(everything.submissions) == 6
     assert everything.cursor is None
-    assert [one.id for one in operations.submissions(state=State.HELD).submissions] == [held.id]
-    assert len(operations.submissions(state=State.DEAD).submissions) == 2
-    assert len(operations.submissions(state=State.SUBMITTED).submissions) == 3
-    assert operations.submissions(trigger="careful").submissions == (held,)
+    assert [one.id for one in operations.submissions(Wanted(state=State.HELD)).submissions] == [
+        held.id
+    ]
+    assert len(operations.submissions(Wanted(state=State.DEAD)).submissions) == 2
+    assert len(operations.submissions(Wanted(state=State.SUBMITTED)).submissions) == 3
+    assert operations.submissions(Wanted(trigger="careful")).submissions == (held,)
     first = operations.submissions(limit=2)
     assert len(first.submissions) == 2
     rest = operations.submissions(limit=10, cursor=first.cursor)
     assert len(rest.submissions) == 4
 
 
-def test_a_listing_that_matches_nothing_costs_a_bounded_number_of_calls(
+def fill(bench: Bench, count: int) -> None:
+    """Put rows straight into the table: submissions of trigger `call`, a second apart, the newest first."""
+    keys = [f"log:{number:017d}:{number:032x}" for number in range(count)]
+    values = {
+        "trigger": "call",
+        "state": "finished",
+        "source": "http",
+        "created": "2027-03-27T11:00:00Z",
+        "run_id": "",
+    }
+    bench.table.load(dict.fromkeys(keys, values))
+    template = start(bench, None)
+    (row,) = bench.table.page(f"sub:{template.id}", f"sub:{template.id}~").rows
+    identifiers = [key.rpartition(":")[2] for key in keys[:300]]
+    bench.table.load({f"sub:{identifier}": row.values for identifier in identifiers})
+
+
+def test_a_listing_of_100_among_a_million_costs_a_bounded_number_of_calls(
     make_bench: MakeBench,
 ) -> None:
     bench = make_bench(TRIGGERS)
-    for number in range(300):
-        start(bench, None, key=str(number))
-    before = bench.table.calls.copy()
-    page = bench.app.operations.submissions(trigger="careful", limit=10)
-    assert (page.submissions, page.cursor is not None) == ((), True)
-    assert bench.table.calls - before == {"page": 20}
+    fill(bench, 1_000_000)
+    operations = bench.app.operations
+
+    def calls(wanted: Wanted, cursor: str | None = None) -> tuple[dict[str, int], Listing]:
+        before = bench.table.calls.copy()
+        page = operations.submissions(wanted, limit=100, cursor=cursor)
+        return dict(bench.table.calls - before), page
+
+    counted, first = calls(Wanted())
+    assert (counted, len(first.submissions)) == ({"page": 1, "get": 100}, 100)
+    counted, second = calls(Wanted(), first.cursor)
+    assert (counted, len(second.submissions)) == ({"page": 1, "get": 100}, 100)
+    assert not {one.id for one in first.submissions} & {one.id for one in second.submissions}
+    counted, some = calls(Wanted(trigger="call", state=State.FINISHED))
+    assert (counted, len(some.submissions)) == ({"page": 1, "get": 100}, 100)
+    for wanted in (Wanted(trigger="careful"), Wanted(state=State.SKIPPED)):
+        counted, nothing = calls(wanted)
+        assert (counted, nothing.submissions) == ({"page": MAX_LIST_PAGES}, ())
+        assert nothing.cursor is not None
+        counted, still = calls(wanted, nothing.cursor)
+        assert (counted, still.submissions) == ({"page": MAX_LIST_PAGES}, ())
+        assert still.cursor not in (None, nothing.cursor)
+    later = Wanted(since=NOON + timedelta(days=1))
+    counted, nothing = calls(later)
+    assert (counted, nothing) == ({"page": 1}, Listing(submissions=(), cursor=None))
+    counted, nothing = calls(Wanted(state=State.DEAD))
+    assert (counted, nothing.cursor) == ({"page": 1}, None)
+
+
+@pytest.mark.parametrize(
+    "cursor", ["", "x", "ü", "../tick", "A" * 400, "bG9nOjE", write_cursor("sub:" + "0" * 32)]
+)
+@pytest.mark.parametrize("state", [None, State.DEAD])
+def test_a_cursor_that_is_none_of_ours_is_refused(
+    make_bench: MakeBench, cursor: str, state: State | None
+) -> None:
+    with pytest.raises(InvalidRequest):
+        make_bench(TRIGGERS).app.operations.submissions(Wanted(state=state), cursor=cursor)
+
+
+def test_pages_follow_each_other_and_the_last_one_says_so(make_bench: MakeBench) -> None:
+    bench = make_bench(TRIGGERS)
+    expected = {start(bench, DEAD, key=str(number)).id for number in range(7)}
+    for wanted in (Wanted(), Wanted(state=State.DEAD), Wanted(trigger="call")):
+        cursor, found = None, []
+        for rest in (4, 1, None):
+            page = bench.app.operations.submissions(wanted, limit=3, cursor=cursor)
+            found += [one.id for one in page.submissions]
+            cursor = page.cursor
+            assert (cursor is None) is (rest is None)
+        assert (len(found), set(found)) == (7, expected)
+
+
+def test_since_leaves_out_what_is_older(make_bench: MakeBench) -> None:
+    bench = make_bench(TRIGGERS)
+    start(bench, DEAD, key="1")
+    bench.clock.advance(hours=1)
+    new = start(bench, DEAD, key="2")
+    for state in (None, State.DEAD):
+        wanted = Wanted(state=state, since=bench.clock.now())
+        (found,) = bench.app.operations.submissions(wanted).submissions
+        assert found.id == new.id
+
+
+def test_an_edited_row_does_not_hide_the_others(make_bench: MakeBench) -> None:
+    bench = make_bench(TRIGGERS)
+    good, bad = start(bench, None, key="1"), start(bench, None, key="2")
+    bench.table.transact([Merge(f"sub:{bad.id}", {"generation": "many"})])
+    page = bench.app.operations.submissions()
+    assert [one.id for one in page.submissions] == [good.id]
+    assert page.unreadable == (bad.id,)
+
+
+SWITCHED = """
+call: {pipeline: scoring, http: {}}
+hourly: {pipeline: scoring, schedule: {frequency: hour}}
+off: {pipeline: scoring, http: {}, enabled: false}
+new-data: {pipeline: scoring, blob: {datastore: lake, path: incoming}}
+"""
+
+
+def call(bench: Bench, trigger: str) -> Submission | Ignored:
+    key = ("key", str(len(bench.workspace.bodies)))
+    return bench.app.operations.start(HttpEvent(trigger=trigger, time=bench.clock.now(), key=key))
+
+
+def test_a_disabled_trigger_starts_nothing_in_any_process_within_a_minute(
+    make_bench: MakeBench,
+) -> None:
+    bench = make_bench(SWITCHED)
+    other = bench.restarted()
+    assert isinstance(call(other, "call"), Submission)
+    report = bench.app.operations.switch("call", False, by="ada")
+    assert (report.enabled, report.since) == (False, bench.clock.now())
+    assert report.state.switched_by == "ada"
+    assert isinstance(call(bench, "call"), Ignored)
+    bench.clock.advance(seconds=31)
+    found = call(other, "call")
+    assert isinstance(found, Ignored)
+    assert found.reason == "trigger call is disabled by a person"
+    bench.app.operations.switch("call", True)
+    assert isinstance(call(bench, "call"), Submission)
+
+
+def test_null_returns_to_what_the_file_says(make_bench: MakeBench) -> None:
+    bench = make_bench(SWITCHED)
+    found = call(bench, "off")
+    assert isinstance(found, Ignored)
+    assert found.reason == "trigger off is disabled by the triggers file"
+    assert bench.app.operations.switch("off", True).enabled
+    assert isinstance(call(bench, "off"), Submission)
+    assert not bench.app.operations.switch("off", None).enabled
+    assert isinstance(call(bench, "off"), Ignored)
+
+
+def test_switching_twice_changes_nothing(make_bench: MakeBench) -> None:
+    bench = make_bench(SWITCHED)
+    first = bench.app.operations.switch("call", False, by="ada")
+    bench.clock.advance(hours=1)
+    assert bench.app.operations.switch("call", False, by="bob").state == first.state
+
+
+def test_a_switch_whose_answer_is_lost_is_recorded_once(make_bench: MakeBench) -> None:
+    lose: list[Fault] = []
+    bench = make_bench(
+        SWITCHED, fault=lambda name: lose.pop() if name == "transact" and lose else None
+    )
+    bench.app.ticking.run()
+    for fault in (Fault.ANSWER_LOST, Fault.NOT_CARRIED_OUT, Fault.SENT_TWICE):
+        lose.append(fault)
+        off = bench.app.operations.switch("call", False)
+        assert not off.enabled
+        assert bench.app.operations.switch("call", True).enabled
+        bench.clock.advance(minutes=1)
+    assert len(bench.app.operations.report("call").state.gaps) == 3
+
+
+def test_what_comes_while_a_schedule_is_disabled_is_not_made_up_for(make_bench: MakeBench) -> None:
+    bench = make_bench(SWITCHED)
+    bench.app.ticking.run()
+    bench.app.operations.switch("hourly", False)
+    for _ in range(150):
+        bench.clock.advance(minutes=1)
+        bench.app.ticking.run()
+    bench.app.operations.switch("hourly", True)
+    bench.app.ticking.run()
+    assert bench.workspace.bodies == []
+    bench.clock.advance(minutes=30)
+    bench.app.ticking.run()
+    assert len(bench.workspace.bodies) == 1
+
+
+def test_not_even_when_the_app_slept_all_the_while(make_bench: MakeBench) -> None:
+    bench = make_bench(SWITCHED)
+    bench.app.ticking.run()
+    bench.app.operations.switch("hourly", False)
+    bench.clock.advance(minutes=150)
+    bench.app.operations.switch("hourly", True)
+    bench.app.ticking.run()
+    assert bench.workspace.bodies == []
+
+
+def test_a_blob_that_was_written_while_its_trigger_was_disabled_starts_nothing_later(
+    make_bench: MakeBench,
+) -> None:
+    bench = make_bench(SWITCHED)
+    start_blob = bench.app.operations.start
+    bench.blobs.put("incoming/before.csv", bench.clock)
+    bench.clock.advance(minutes=1)
+    bench.app.operations.switch("new-data", False)
+    bench.blobs.put("incoming/during.csv", bench.clock)
+    bench.clock.advance(minutes=1)
+    bench.app.operations.switch("new-data", None)
+    bench.blobs.put("incoming/after.csv", bench.clock)
+    found = {
+        name: start_blob(
+            BlobNotice(trigger="new-data", container="data", path=f"incoming/{name}.csv")
+        )
+        for name in ("before", "during", "after")
+    }
+    assert [name for name, one in found.items() if isinstance(one, Submission)] == [
+        "before",
+        "after",
+    ]
+
+
+def test_a_report_tells_what_comes_next_and_what_came_last_and_records_nothing(
+    make_bench: MakeBench,
+) -> None:
+    bench = make_bench(SWITCHED)
+    reports = {report.trigger.name: report for report in bench.app.operations.triggers()}
+    assert bench.table.calls["transact"] == 0
+    assert reports["hourly"].next[0] == NOON + timedelta(hours=1)
+    assert len(reports["hourly"].next) == 5
+    call(bench, "call")
+    bench.app.operations.switch("hourly", False)
+    assert bench.app.operations.report("hourly").next == ()
+    (latest,) = bench.app.operations.report("call").latest
+    assert latest.values["state"] == "submitted"
+
+
+def test_decisions_are_written_down_with_who_made_them(make_bench: MakeBench) -> None:
+    bench = make_bench(TRIGGERS)
+    dead = start(bench, DEAD)
+    bench.app.operations.replay(dead.id, by="ada")
+    bench.app.operations.cancel(dead.id, by="bob")
+    found = bench.app.operations.submission(dead.id)
+    assert [(one.action, one.by) for one in found.decisions] == [
+        ("replay", "ada"),
+        ("cancel", "bob"),
+    ]
