@@ -13,9 +13,10 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from shared.config import BlobSource, Config, HttpSource, Trigger
+from shared.config import Config, Trigger
 from shared.config_file import load_config
 from shared.errors import FileError, TriggersError
+from shared.http_api.views import starts_from
 from shared.settings import check_connections
 
 SETTINGS_FILES = ("local.settings.json", "local.settings.sample.json")
@@ -65,19 +66,6 @@ def passes(trigger: Trigger) -> str:
         *(f"{name} (dataset)" for name in values.datasets),
     ]
     return ", ".join(names) or "nothing"
-
-
-def starts_from(trigger: Trigger) -> str:
-    """Say in one line what a trigger starts from."""
-    source = trigger.source
-    match source:
-        case BlobSource():
-            place = f"{source.datastore.container}/{source.rule.path}".rstrip("/")
-            globs = f" {', '.join(source.rule.include)}" if source.rule.include else ""
-            return f"blob {place}{globs}"
-        case HttpSource():
-            return f"http POST /api/v1/triggers/{trigger.name}/submissions"
-    return f"schedule {source.definition}"
 
 
 def summary(config: Config) -> list[dict[str, str]]:

@@ -67,7 +67,7 @@ def list_(trigger: str | None, state: str | None, limit: int, as_json: bool) -> 
         wanted = State(state) if state else None
         found = _first(operations, trigger=trigger, state=wanted, limit=limit)
     if as_json:
-        _print_json([view_submission(one) for one in found])
+        _print_json([view_submission(one, operations.config.workspace) for one in found])
         return
     table = Table(title=f"{len(found)} submissions", title_justify="left", box=SIMPLE_HEAD)
     for heading in ("created", "trigger", "state", "submission, and what became of it"):
@@ -84,8 +84,9 @@ def list_(trigger: str | None, state: str | None, limit: int, as_json: bool) -> 
 def show(submission_id: str, as_json: bool) -> None:
     """Show a submission: its event, body, attempts and run."""
     with _clear_errors():
-        found = open_operations().submission(submission_id)
-    _show([found], as_json=as_json, whole=True)
+        operations = open_operations()
+        found = operations.submission(submission_id)
+    _show(operations, [found], as_json=as_json, whole=True)
 
 
 @submissions.command()
@@ -139,7 +140,7 @@ def _decide(
                 done.append(decision(operations, identifier))
             except TriggersError as error:
                 refusals.append(f"{identifier}: {error}")
-    _show(done, as_json=as_json)
+    _show(operations, done, as_json=as_json)
     for refusal in refusals:
         click.secho(refusal, fg="red", err=True)
     sys.exit(1 if refusals else 0)
@@ -174,14 +175,17 @@ def _said(one: Submission) -> str:
     return ": ".join(part for part in (run, one.reason or "") if part)
 
 
-def _show(found: list[Submission], *, as_json: bool, whole: bool = False) -> None:
+def _show(
+    operations: Operations, found: list[Submission], *, as_json: bool, whole: bool = False
+) -> None:
+    workspace = operations.config.workspace
     if as_json:
-        views = [view_submission(one) for one in found]
+        views = [view_submission(one, workspace) for one in found]
         _print_json(views[0] if whole else views)
         return
     for one in found:
         if whole:
-            _print_json(view_submission(one))
+            _print_json(view_submission(one, workspace))
         click.echo(f"{one.id} of {one.trigger} is {one.state}: {_said(one)}")
 
 

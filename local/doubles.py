@@ -203,6 +203,7 @@ def bench(
     *,
     settings: Mapping[str, str] | None = None,
     fault: Callable[[str], Fault | None] | None = None,
+    roles: bool = False,
 ) -> Bench:
     """Put an app together from a triggers file and doubles.
 
@@ -210,13 +211,20 @@ def bench(
         file: The triggers file.
         settings: App settings that it names.
         fault: What goes wrong in the ledger's table.
+        roles: Whether callers of the HTTP API need a role.
     """
     config = load_config(file, settings=settings or {})
-    return _bench(config, MemoryTable(fault=fault), Clock(), Blobs(), Workspace())
+    return _bench(config, MemoryTable(fault=fault), Clock(), Blobs(), Workspace(), roles=roles)
 
 
 def _bench(
-    config: Config, table: MemoryTable, clock: Clock, blobs: Blobs, workspace: Workspace
+    config: Config,
+    table: MemoryTable,
+    clock: Clock,
+    blobs: Blobs,
+    workspace: Workspace,
+    *,
+    roles: bool = False,
 ) -> Bench:
     app = compose(
         config,
@@ -225,5 +233,6 @@ def _bench(
         workspace=workspace,
         clock=clock.now,
         monotonic=clock.seconds,
+        roles=roles,
     )
     return Bench(app=app, clock=clock, blobs=blobs, workspace=workspace, table=table)

@@ -17,6 +17,7 @@ from shared.config import Config
 from shared.config_file import load_config
 from shared.due import DueWork
 from shared.following import Following
+from shared.http_api.routes import Api
 from shared.identity import Tokens
 from shared.ledger import Ledger, Table
 from shared.ledger.azure_table import CLIENT_OPTIONS, AzureTable
@@ -41,11 +42,13 @@ class App:
     Attributes:
         config: Today's file.
         operations: What blobs, calls and people start.
+        api: What the HTTP routes work on.
         ticking: What the timer function does.
     """
 
     config: Config
     operations: Operations
+    api: Api
     ticking: Ticking
 
 
@@ -57,8 +60,9 @@ def compose(
     workspace: Workspace,
     clock: Callable[[], datetime],
     monotonic: Callable[[], float] = time.monotonic,
+    roles: bool = False,
 ) -> App:
-    """Put an app together from its edges."""
+    """Put an app together from its edges; `roles` says whether callers of the HTTP API need one."""
     ledger = Ledger(table, monotonic=monotonic)
     accepting = Accepting(config, ledger=ledger, head=head, clock=clock, monotonic=monotonic)
     sending = Sending(config, ledger=ledger, workspace=workspace, clock=clock, monotonic=monotonic)
@@ -86,7 +90,8 @@ def compose(
         workspace=workspace,
         clock=clock,
     )
-    return App(config=config, operations=operations, ticking=ticking)
+    api = Api(operations=operations, roles=roles)
+    return App(config=config, operations=operations, api=api, ticking=ticking)
 
 
 @functools.cache
@@ -118,6 +123,7 @@ def build(environment: Mapping[str, str]) -> App:
         head=Blobs(environment, tokens=tokens).head,
         workspace=WorkspaceClient(Transport(tokens, hosts=hosts), tokens=tokens),
         clock=lambda: datetime.now(UTC),
+        roles=settings.roles,
     )
 
 

@@ -6,6 +6,8 @@
     ├── RequestError             what a caller sent cannot become an event
     │   ├── NotFound             no trigger or submission has that name
     │   ├── WrongSource          the trigger starts from something else
+    │   ├── NotSignedIn          nobody is signed in, where roles are on
+    │   ├── MissingRole          who is signed in may not do this
     │   ├── NotAllowed           the submission stands where this cannot be done
     │   ├── InvalidRequest       the request's content is wrong; carries each problem
     │   ├── RequestTooLarge      the body is larger than the ledger can hold
@@ -108,6 +110,20 @@ class WrongSource(RequestError):
 
     status = 409
     title = "Wrong source"
+
+
+class NotSignedIn(RequestError):
+    """Roles are on, and nobody is signed in."""
+
+    status = 401
+    title = "Not signed in"
+
+
+class MissingRole(RequestError):
+    """Roles are on, and the caller has none that this needs."""
+
+    status = 403
+    title = "Role missing"
 
 
 class NotAllowed(RequestError):

@@ -50,12 +50,15 @@ class Settings:
         ledger_connection: Name or prefix of the storage connection that holds the ledger.
         ledger_table: The ledger's table.
         client_id: The user-assigned identity to use; the system-assigned one when None.
+        roles: Whether callers of the HTTP API need a role: `API_ROLES` is `on`, and App Service authentication too
+            (the platform sets `WEBSITE_AUTH_ENABLED` then).
     """
 
     triggers_file: Path
     ledger_connection: str = HOST_STORAGE
     ledger_table: str = "pipelinetriggers"
     client_id: str | None = None
+    roles: bool = False
 
     @classmethod
     def read(cls, environment: Mapping[str, str], *, app_dir: Path) -> Settings:
@@ -75,12 +78,17 @@ class Settings:
                 f"app setting LEDGER_TABLE is {table!r}; a table's name has 3 to 63 letters and digits, "
                 "begins with a letter, and is not 'tables'",
             )
+        roles = environment.get("API_ROLES", "").strip().lower() or "off"
+        if roles not in ("on", "off"):
+            raise SettingError("API_ROLES", f"app setting API_ROLES is {roles!r}; it is on or off")
+        signed_in = environment.get("WEBSITE_AUTH_ENABLED", "").strip().lower() == "true"
         file = environment.get("TRIGGERS_FILE", "").strip() or "triggers.yaml"
         return cls(
             triggers_file=app_dir / file,
             ledger_connection=environment.get("LEDGER_CONNECTION", "").strip() or HOST_STORAGE,
             ledger_table=table,
             client_id=environment.get("AZURE_CLIENT_ID", "").strip() or None,
+            roles=roles == "on" and signed_in,
         )
 
 

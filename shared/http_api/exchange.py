@@ -17,12 +17,14 @@ class Request:
         headers: By lower-case name.
         query: The query's values; of a repeated name, the host keeps one.
         body: The raw body.
+        params: The route's parameters, decoded.
     """
 
     url: str
     headers: Mapping[str, str] = field(default_factory=dict)
     query: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
+    params: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,15 +10,18 @@ from datetime import datetime
 from difflib import get_close_matches
 from typing import Any, NoReturn
 
-from pydantic import BaseModel, ConfigDict, StrictBool, StrictFloat, StrictInt, StrictStr
+from pydantic import BaseModel
 from pydantic import ValidationError as PydanticError
 
-from shared.config import Config, HttpSource, Trigger
+from shared.accepting import BlobNotice
+from shared.config import BlobSource, Config, HttpSource, Trigger
 from shared.errors import InvalidRequest, Problem, RequestTooLarge, WrongSource
-from shared.events import MAX_HTTP_BODY_BYTES, HttpEvent
+from shared.events import MAX_HTTP_BODY_BYTES, HttpEvent, ScheduleEvent, read_instant
 from shared.http_api.exchange import Request
+from shared.http_api.models import RunNowBody, SubmissionBody
 
 MAX_KEY_LENGTH = 255
+MAX_PROBLEMS = 50
 OWN_KEYS = frozenset({"parameters", "data_paths", "experiment"})
 
 _ALLOWED = {
@@ -26,25 +29,6 @@ _ALLOWED = {
     "data_paths": 'must be a path as text, or {"datastore": …, "path": …} with both as text',
     "experiment": "must be text that is not empty",
 }
-
-
-class DataPathBody(BaseModel):
-    """A path in a datastore that the file declares."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-    datastore: StrictStr
-    path: StrictStr
-
-
-class SubmissionBody(BaseModel):
-    """What a caller may set; the trigger's own keys stand beside these."""
-
-    model_config = ConfigDict(extra="allow", strict=True)
-
-    parameters: dict[str, StrictStr | StrictBool | StrictInt | StrictFloat] = {}
-    data_paths: dict[str, StrictStr | DataPathBody] = {}
-    experiment: StrictStr | None = None
 
 
 def read_event(config: Config, trigger: Trigger, request: Request, *, now: datetime) -> HttpEvent:
@@ -62,14 +46,9 @@ def read_event(config: Config, trigger: Trigger, request: Request, *, now: datet
     if not isinstance(source, HttpSource):
         raise WrongSource(
             f"trigger {trigger.name} starts from a {source.source}, not from a call; "
-            "only triggers with `http:` in the triggers file take calls"
+            'to start it all the same, send "run_now": true'
         )
-    if len(request.body) > MAX_HTTP_BODY_BYTES:
-        raise RequestTooLarge(
-            f"the body has {len(request.body)} bytes; at most {MAX_HTTP_BODY_BYTES} are allowed: "
-            "put data into a blob and send its path"
-        )
-    content = read_json(request.body)
+    content = read_object(request)
     body = _read_body(content)
     extra = {name: value for name, value in content.items() if name not in OWN_KEYS}
     problems = [*_unlisted(config, trigger, source, body), *_unknown(extra, source.body_names)]
@@ -87,6 +66,96 @@ def read_event(config: Config, trigger: Trigger, request: Request, *, now: datet
         experiment=body.experiment,
         body=extra,
         query={name: request.query[name] for name in source.query_names if name in request.query},
+    )
+
+
+def read_object(request: Request) -> dict[str, Any]:
+    """Read a request's body as a JSON object.
+
+    Raises:
+        RequestTooLarge: It is above 48 KiB.
+        InvalidRequest: It is not such an object.
+    """
+    if len(request.body) > MAX_HTTP_BODY_BYTES:
+        raise RequestTooLarge(
+            f"the body has {len(request.body)} bytes; at most {MAX_HTTP_BODY_BYTES} are allowed: "
+            "put data into a blob and send its path"
+        )
+    return read_json(request.body)
+
+
+def read_body[M: BaseModel](model: type[M], content: Mapping[str, Any]) -> M:
+    """Check a JSON object against a model; all mistakes are named.
+
+    Raises:
+        InvalidRequest: It does not fit.
+    """
+    try:
+        return model.model_validate(content)
+    except PydanticError as error:
+        problems = [
+            Problem(
+                where=".".join(cut(str(part)) for part in item["loc"]) or "body",
+                message=item["msg"],
+            )
+            for item in error.errors(include_url=False, include_input=False)[:MAX_PROBLEMS]
+        ]
+        raise InvalidRequest("some values are not what they must be", problems=problems) from error
+
+
+def read_time(text: str, *, where: str) -> datetime:
+    """Read an instant, and cut it to the minute.
+
+    Raises:
+        InvalidRequest: It is none.
+    """
+    try:
+        return read_instant(text).replace(second=0, microsecond=0)
+    except (ValueError, OverflowError) as error:
+        message = f"must be an instant such as 2027-03-27T01:30:00Z, found {cut(text)}"
+        raise InvalidRequest(
+            "some values are not what they must be",
+            problems=[Problem(where=where, message=message)],
+        ) from error
+
+
+def read_run_now(
+    trigger: Trigger, request: Request, *, now: datetime
+) -> ScheduleEvent | BlobNotice | None:
+    """Return the event that somebody wants now; None for a trigger that starts from calls anyhow.
+
+    Raises:
+        WrongSource: The body does not say `"run_now": true`.
+        RequestTooLarge: The body is above 48 KiB.
+        InvalidRequest: Something in it is wrong.
+    """
+    source = trigger.source
+    if isinstance(source, HttpSource):
+        return None
+    content = read_object(request)
+    if "run_now" not in content:
+        raise WrongSource(
+            f"trigger {trigger.name} starts from a {source.source}, not from a call; "
+            'to start it all the same, send "run_now": true'
+        )
+    body = read_body(RunNowBody, content)
+    if isinstance(source, BlobSource):
+        if body.blob is None or body.time is not None:
+            raise _bad_run_now("blob", "a blob trigger needs `blob`, and takes no `time`")
+        container = source.datastore.container
+        return BlobNotice(trigger=trigger.name, container=container, path=body.blob)
+    if body.blob is not None:
+        raise _bad_run_now("blob", "a schedule takes `time` only")
+    this_minute = now.replace(second=0, microsecond=0)
+    time = this_minute if body.time is None else read_time(body.time, where="time")
+    if time > this_minute:
+        raise _bad_run_now("time", "lies ahead; an occurrence that has not come cannot be started")
+    return ScheduleEvent(trigger=trigger.name, time=time)
+
+
+def _bad_run_now(where: str, message: str) -> InvalidRequest:
+    return InvalidRequest(
+        "the trigger cannot be started so", problems=[Problem(where=where, message=message)]
     )
 
 
@@ -126,7 +195,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(content) != len(pairs):
         names = [name for name, _ in pairs]
         twice = sorted({name for name in names if names.count(name) > 1})
-        raise ValueError(f"the key {_cut(twice[0])} stands there more than once")
+        raise ValueError(f"the key {cut(twice[0])} stands there more than once")
     return content
 
 
@@ -137,7 +206,7 @@ def _refuse_constant(text: str) -> NoReturn:
 def _finite(text: str) -> float:
     number = float(text)
     if not math.isfinite(number):
-        raise ValueError(f"the number {_cut(text)} is too large")
+        raise ValueError(f"the number {cut(text)} is too large")
     return number
 
 
@@ -167,7 +236,7 @@ def _wrong_type(place: tuple[str, ...]) -> Problem:
     field = place[0]
     whole = len(place) == 1 and field != "experiment"
     message = "must be an object of names and values" if whole else _ALLOWED[field]
-    return Problem(where=".".join(_cut(part) for part in place), message=message)
+    return Problem(where=".".join(cut(part) for part in place), message=message)
 
 
 def _unlisted(
@@ -183,7 +252,7 @@ def _unlisted(
             known = ", ".join(config.datastores) or "none"
             yield Problem(
                 where=f"data_paths.{name}.datastore",
-                message=f"{_cut(value.datastore)} is not declared in the triggers file; declared: {known}",
+                message=f"{cut(value.datastore)} is not declared in the triggers file; declared: {known}",
             )
     if body.experiment is not None and not source.allow_experiment:
         yield Problem(
@@ -195,7 +264,7 @@ def _unlisted(
 def _not_listed(field: str, name: str, listed: Mapping[str, object]) -> Problem:
     allowed = ", ".join(listed) or "none"
     return Problem(
-        where=f"{field}.{_cut(name)}",
+        where=f"{field}.{cut(name)}",
         message=f"the triggers file does not list it for this trigger or its pipeline; listed: {allowed}",
     )
 
@@ -206,7 +275,7 @@ def _unknown(extra: Mapping[str, Any], allowed: frozenset[str]) -> Iterable[Prob
         near = get_close_matches(name, known, n=1)
         hint = f"; did you mean {near[0]}?" if near else ""
         yield Problem(
-            where=_cut(name), message=f"is not known here; allowed: {', '.join(known)}{hint}"
+            where=cut(name), message=f"is not known here; allowed: {', '.join(known)}{hint}"
         )
 
 
@@ -230,7 +299,7 @@ def _key(headers: Mapping[str, str]) -> tuple[str, ...]:
     return ("new", secrets.token_hex(16))
 
 
-def _cut(text: str) -> str:
+def cut(text: str) -> str:
     """Return a caller's text short enough, and plain enough, to be repeated in an answer."""
     plain = "".join(character if character.isprintable() else "�" for character in text)
     return plain if len(plain) <= 80 else f"{plain[:77]}…"

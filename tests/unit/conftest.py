@@ -16,8 +16,13 @@ from shared.ledger.memory_table import Fault
 def make_bench(tmp_path: Path) -> Callable[..., Bench]:
     """Give a function that makes an app from the text of some triggers."""
 
-    def make(triggers: str, *, fault: Callable[[str], Fault | None] | None = None) -> Bench:
-        return bench(write_file(tmp_path, triggers), fault=fault)
+    def make(
+        triggers: str,
+        *,
+        fault: Callable[[str], Fault | None] | None = None,
+        roles: bool = False,
+    ) -> Bench:
+        return bench(write_file(tmp_path, triggers), fault=fault, roles=roles)
 
     return make
 

@@ -67,7 +67,8 @@ def test_every_setting_of_the_readme_is_read_and_every_one_that_is_read_is_there
     named = set(re.findall(r"^\| `([A-Z_]+)` \|", table, re.MULTILINE))
     read = set(re.findall(r'(?:get\(|settings\[|environment\[)"([A-Z][A-Z_]{3,})"', source()))
     assert named - read <= set()
-    assert read - named <= {"IDENTITY_ENDPOINT", "IDENTITY_HEADER", "MSI_ENDPOINT"}
+    platform = {"IDENTITY_ENDPOINT", "IDENTITY_HEADER", "MSI_ENDPOINT", "WEBSITE_AUTH_ENABLED"}
+    assert read - named <= platform
 
 
 def test_the_version_is_the_same_everywhere() -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,12 +14,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from local.doubles import Bench
-from shared.errors import InvalidRequest
+from shared.accepting import BlobNotice, Ignored
+from shared.config import Workspace
+from shared.errors import InvalidRequest, StorageUnavailable
 from shared.http_api import routes
 from shared.http_api.exchange import Reply, Request
 from shared.http_api.requests import read_json
+from shared.http_api.views import studio_url
 from shared.ledger.memory_table import Fault
+from shared.ledger.table import Merge
+from shared.listing import write_cursor
 from shared.outcomes import Outcome, OutcomeKind
+from shared.submissions import State
+from shared.transport import VERSION
 
 type MakeBench = Callable[..., Bench]
 
@@ -47,8 +56,12 @@ def post(
     **extra: Any,
 ) -> Reply:
     data = raw if raw is not None else json.dumps({} if body is None else body).encode()
-    request = Request(url=URL, body=data, **extra)
-    return routes.submit(bench.app.operations, request, name)
+    request = Request(url=URL, body=data, params={"name": name}, **extra)
+    return routes.submit(bench.app.api, request)
+
+
+def get(route: routes.Route, bench: Bench, *, headers: Any = None, **params: str) -> Reply:
+    return route(bench.app.api, Request(url="https://x/", headers=headers or {}, params=params))
 
 
 def errors(reply: Reply) -> dict[str, str]:
@@ -70,10 +83,11 @@ def test_a_call_answers_202_with_the_submission_and_its_location(make_bench: Mak
     assert reply.content["state"] == "submitted"
     assert reply.content["run"]["id"] == "run-1"
     identifier = reply.content["id"]
-    assert reply.headers["Location"] == (
-        f"https://app.azurewebsites.net/api/v1/submissions/{identifier}"
-    )
-    shown = routes.get_submission(bench.app.operations, Request(url="https://x/"), identifier)
+    base = f"https://app.azurewebsites.net/api/status/{identifier}/"
+    assert reply.headers["Location"].startswith(base)
+    assert len(reply.headers["Location"]) == len(base) + 32
+    assert reply.headers["Retry-After"] == "60"
+    shown = get(routes.get_submission, bench, id=identifier)
     assert (shown.status, shown.content) == (200, reply.content)
 
 
@@ -296,7 +310,7 @@ def test_a_trigger_of_another_source_is_409(make_bench: MakeBench) -> None:
 @pytest.mark.parametrize("identifier", ["0" * 32, "../tick", "", "a/b", "x" * 5000])
 def test_an_unknown_submission_is_404(make_bench: MakeBench, identifier: str) -> None:
     bench = make_bench(TRIGGERS)
-    reply = routes.get_submission(bench.app.operations, Request(url="https://x/"), identifier)
+    reply = get(routes.get_submission, bench, id=identifier)
     assert reply.status == 404
 
 
@@ -321,34 +335,583 @@ def test_a_ledger_that_is_down_is_503_without_a_trace(
     assert "Traceback" not in reply.body
     assert caplog.records[-1].levelno == logging.ERROR
     assert bench.workspace.bodies == []
-    shown = routes.get_submission(bench.app.operations, Request(url="https://x/"), "0" * 32)
+    shown = get(routes.get_submission, bench, id="0" * 32)
     assert shown.status == 503
 
 
 def test_an_edited_row_is_503_and_says_which(make_bench: MakeBench) -> None:
     bench = make_bench(TRIGGERS)
     identifier = post(bench).content["id"]
-    from shared.ledger.table import Merge
-
     bench.table.transact([Merge(f"sub:{identifier}", {"state": "dreaming"})])
-    reply = routes.get_submission(bench.app.operations, Request(url="https://x/"), identifier)
+    reply = get(routes.get_submission, bench, id=identifier)
     assert reply.status == 503
     assert identifier in reply.content["detail"]
 
 
-def test_health_says_only_whether_the_ledger_answers_and_when_the_last_tick_was(
+def test_health_says_only_whether_the_ledger_answers_and_what_the_last_tick_counted(
     make_bench: MakeBench,
 ) -> None:
     bench = make_bench(TRIGGERS)
-    request = Request(url="https://x/api/health")
-    reply = routes.health(bench.app.operations, request)
-    assert (reply.status, reply.content) == (200, {"ledger": "ok", "last_tick": None})
+    reply = get(routes.health, bench)
+    always = {"ledger": "ok", "version": VERSION, "file": bench.config.digest}
+    nothing = {"last_tick": None, "dead": None, "held": None}
+    assert (reply.status, reply.content) == (200, {**always, **nothing})
+    bench.workspace.outcomes = [Outcome(kind=OutcomeKind.REFUSED, message="no")] * 2
+    post(bench)
+    post(bench)
     bench.app.ticking.run()
-    reply = routes.health(bench.app.operations, request)
-    assert reply.content == {"ledger": "ok", "last_tick": "2027-03-27T12:00:00Z"}
+    counted = {"last_tick": "2027-03-27T12:00:00Z", "dead": 2, "held": 0}
+    assert get(routes.health, bench).content == {**always, **counted}
 
 
 def test_health_is_503_when_the_ledger_does_not_answer(make_bench: MakeBench) -> None:
     bench = make_bench(TRIGGERS, fault=lambda _call: Fault.NOT_CARRIED_OUT)
-    reply = routes.health(bench.app.operations, Request(url="https://x/"))
+    reply = get(routes.health, bench)
     assert (reply.status, reply.content["ledger"]) == (503, "unavailable")
+
+
+# The other routes
+
+MORE = """
+on-demand: {pipeline: scoring, http: {}, parameters: {day: "{{ http.body.day | default('any') }}"}}
+strict: {pipeline: scoring, http: {}, parameters: {part: "{{ http.body.day.part }}"}}
+nightly: {pipeline: scoring, schedule: {frequency: day}}
+new-data: {pipeline: scoring, blob: {datastore: lake, path: incoming, include: ["*.csv"]}}
+"""
+REFUSED = Outcome(
+    kind=OutcomeKind.REFUSED, message="no such pipeline", code="NotFound", service_request_id="s-1"
+)
+
+
+def send(route: routes.Route, bench: Bench, body: Any = None, **params: str) -> Reply:
+    data = body if isinstance(body, bytes) else json.dumps(body or {}).encode()
+    return route(bench.app.api, Request(url="https://x/", body=data, params=params))
+
+
+def listed(bench: Bench, **query: str) -> Reply:
+    return routes.list_submissions(bench.app.api, Request(url="https://x/", query=query))
+
+
+def test_a_submission_that_is_dead_at_once_is_502_with_the_services_code_and_so_is_its_repeat(
+    make_bench: MakeBench,
+) -> None:
+    bench = make_bench(TRIGGERS)
+    bench.workspace.outcomes = [REFUSED]
+    first = post(bench, headers={"idempotency-key": "k", "x-ms-client-request-id": "mine"})
+    again = post(bench, headers={"idempotency-key": "k", "x-ms-client-request-id": "mine"})
+    assert first == again
+    assert (first.status, first.media_type) == (502, "application/problem+json")
+    identifier = bench.submissions()[0].id
+    assert first.content == {
+        "type": "about:blank",
+        "title": "Nothing was started",
+        "status": 502,
+        "detail": "no such pipeline",
+        "request_id": "mine",
+        "trigger": "on-demand",
+        "submission": identifier,
+        "state": "dead",
+        "code": "NotFound",
+        "service_request_id": "s-1",
+    }
+    assert get(routes.get_result, bench, id=identifier).status == 502
+    assert get(routes.get_submission, bench, id=identifier).status == 200
+
+
+def test_values_that_cannot_be_made_are_422_since_no_service_was_asked(
+    make_bench: MakeBench,
+) -> None:
+    bench = make_bench(
+        """on-demand: {pipeline: scoring, http: {}, parameters: {n: "{{ 1 // http.body.n }}"}}"""
+    )
+    reply = post(bench, {"n": 0}, headers={"idempotency-key": "k"})
+    assert (reply.status, reply.content["state"]) == (422, "dead")
+    assert post(bench, {"n": 0}, headers={"idempotency-key": "k"}).status == 422
+    assert bench.workspace.bodies == []
+
+
+@pytest.mark.parametrize(
+    ("state", "run_status", "code"),
+    [
+        (State.SUBMITTING, None, 202),
+        (State.PENDING, None, 202),
+        (State.UNKNOWN, None, 202),
+        (State.SUBMITTED, "Running", 202),
+        (State.HELD, None, 202),
+        (State.FINISHED, "Finished", 200),
+        (State.FINISHED, "Completed", 200),
+        (State.FINISHED, "Failed", 424),
+        (State.FINISHED, "Canceled", 424),
+        (State.SKIPPED, None, 409),
+        (State.DEAD, None, 502),
+    ],
+)
+def test_result_and_status_say_with_one_code_what_became_of_it(
+    make_bench: MakeBench, state: State, run_status: str | None, code: int
+) -> None:
+    bench = make_bench(TRIGGERS)
+    location = post(bench).headers["Location"]
+    (one,) = bench.submissions()
+    bench.app.operations.ledger.update(
+        one, lambda row: replace(row, state=state, run_status=run_status, reason="why")
+    )
+    result = get(routes.get_result, bench, id=one.id)
+    _, _, capability = location.rpartition("/")
+    status = get(routes.status, bench, id=one.id, capability=capability)
+    assert (result.status, status.status) == (code, code)
+    assert ("Retry-After" in result.headers, "Retry-After" in status.headers) == (code == 202,) * 2
+    assert status.content == {
+        "state": state,
+        "run_id": "run-1",
+        "run_status": run_status,
+        "error": "why",
+    }
+    assert (result.media_type == "application/problem+json") is (code not in (200, 202))
+    assert result.content["submission"] == one.id
+
+
+def test_a_location_with_anything_wrong_is_404(make_bench: MakeBench) -> None:
+    bench = make_bench(TRIGGERS)
+    capability = post(bench).headers["Location"].rpartition("/")[2]
+    (one,) = bench.submissions()
+    for identifier, secret in [
+        (one.id, ""),
+        (one.id, capability[:-1]),
+        (one.id, capability + "x"),
+        (one.id, "ü\ud800".encode("utf-8", "surrogatepass").decode("latin-1")),
+        ("0" * 32, capability),
+        (one.id.upper(), capability),
+        ("../" + one.id, capability),
+    ]:
+        reply = get(routes.status, bench, id=identifier, capability=secret)
+        assert reply.status == 404
+        assert "run-1" not in reply.body
+    bench.table.transact([Merge(f"sub:{one.id}", {"capability": ""})])  # a row of an older version
+    assert get(routes.status, bench, id=one.id, capability="").status == 404
+    assert get(routes.get_submission, bench, id=one.id).status == 200
+
+
+def test_a_row_of_an_older_version_has_a_location_that_needs_a_key(make_bench: MakeBench) -> None:
+    bench = make_bench(TRIGGERS)
+    identifier = post(bench, headers={"idempotency-key": "k"}).content["id"]
+    bench.table.transact([Merge(f"sub:{identifier}", {"capability": "", "decisions": "[]"})])
+    again = post(bench, headers={"idempotency-key": "k"})
+    assert again.headers["Location"].endswith(f"/api/v1/submissions/{identifier}")
+
+
+def test_the_capability_is_in_no_answer_but_the_location(make_bench: MakeBench) -> None:
+    bench = make_bench(TRIGGERS)
+    reply = post(bench)
+    capability = reply.headers["Location"].rpartition("/")[2]
+    answers = [reply, listed(bench), get(routes.get_submission, bench, id=reply.content["id"])]
+    assert capability not in "".join(one.body for one in answers)
+
+
+def test_a_schedule_is_run_now_as_the_occurrence_of_this_minute(make_bench: MakeBench) -> None:
+    bench = make_bench(MORE)
+    bench.clock.advance(seconds=20)
+    first = post(bench, {"run_now": True}, name="nightly")
+    bench.clock.advance(seconds=20)
+    again = post(bench, {"run_now": True}, name="nightly")
+    assert (first.status, again.status) == (202, 202)
+    assert first.content["id"] == again.content["id"]
+    assert first.content["event"]["time"] == "2027-03-27T12:00:00Z"
+    assert first.content["decisions"][0]["action"] == "run_now"
+    before = post(bench, {"run_now": True, "time": "2020-01-01T01:00:59+01:00"}, name="nightly")
+    assert before.content["event"]["time"] == "2020-01-01T00:00:00Z"
+    assert len(bench.workspace.bodies) == 2
+
+
+def test_an_occurrence_that_was_started_is_not_started_again(make_bench: MakeBench) -> None:
+    bench = make_bench(MORE)
+    bench.app.ticking.run()
+    bench.clock.advance(days=1)
+    bench.app.ticking.run()
+    reply = post(bench, {"run_now": True, "time": "2027-03-28T12:00:00Z"}, name="nightly")
+    assert (reply.status, len(bench.workspace.bodies)) == (202, 1)
+
+
+def test_a_blob_is_run_now_however_old_it_is_and_once(make_bench: MakeBench) -> None:
+    bench = make_bench(MORE)
+    bench.blobs.put("incoming/a.csv", bench.clock)
+    bench.clock.advance(days=30)
+    notice = BlobNotice(trigger="new-data", container="data", path="incoming/a.csv")
+    assert isinstance(bench.app.operations.start(notice), Ignored)
+    body = {"run_now": True, "blob": "incoming/a.csv"}
+    assert post(bench, body, name="new-data").status == 202
+    assert post(bench, body, name="new-data").status == 202
+    assert len(bench.workspace.bodies) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "body", "code", "where"),
+    [
+        ("nightly", {}, 409, None),
+        ("new-data", {}, 409, None),
+        ("nightly", {"run_now": False}, 400, "run_now"),
+        ("nightly", {"run_now": 1}, 400, "run_now"),
+        ("nightly", {"run_now": True, "blob": "incoming/a.csv"}, 400, "blob"),
+        ("nightly", {"run_now": True, "time": "2027-03-27T12:01:00Z"}, 400, "time"),
+        ("nightly", {"run_now": True, "time": "2027-03-27T12:00:00"}, 400, "time"),
+        ("nightly", {"run_now": True, "time": "0001-01-01T00:00:00+14:00"}, 400, "time"),
+        ("nightly", {"run_now": True, "time": 7}, 400, "time"),
+        ("nightly", {"run_now": True, "parameters": {}}, 400, "parameters"),
+        ("new-data", {"run_now": True}, 400, "blob"),
+        ("new-data", {"run_now": True, "blob": ""}, 400, "blob"),
+        ("new-data", {"run_now": True, "blob": "x" * 1025}, 400, "blob"),
+        ("new-data", {"run_now": True, "blob": "incoming/gone.csv"}, 409, None),
+        ("new-data", {"run_now": True, "blob": "incoming/a.txt"}, 409, None),
+        ("new-data", {"run_now": True, "blob": "incoming/../secret/a.csv"}, 409, None),
+        ("new-data", {"run_now": True, "blob": "https://evil.example/a.csv"}, 409, None),
+        ("on-demand", {"run_now": True}, 400, "run_now"),
+    ],
+)
+def test_what_cannot_be_run_now_is_refused_with_the_reason(
+    make_bench: MakeBench, name: str, body: Any, code: int, where: str | None
+) -> None:
+    bench = make_bench(MORE)
+    reply = post(bench, body, name=name)
+    assert reply.status == code
+    assert reply.content["trigger"] == name
+    assert set(errors(reply)) == ({where} if where else set())
+    assert bench.workspace.bodies == []
+
+
+def test_triggers_are_listed_in_pages_and_shown(make_bench: MakeBench) -> None:
+    bench = make_bench(MORE)
+    names: list[str] = []
+    cursor: str | None = ""
+    while cursor is not None:
+        query = {"limit": "3"} | ({"cursor": cursor} if cursor else {})
+        page = routes.list_triggers(bench.app.api, Request(url="https://x/", query=query))
+        assert page.status == 200
+        names += [one["name"] for one in page.content["triggers"]]
+        cursor = page.content["cursor"]
+    assert names == list(bench.config.triggers)
+    shown = get(routes.get_trigger, bench, name="nightly").content
+    assert (shown["enabled"], shown["switched"], len(shown["next"])) == (True, None, 5)
+    assert get(routes.get_trigger, bench, name="nobody").status == 404
+    bad = Request(url="https://x/", query={"cursor": write_cursor("trigger:nobody")})
+    assert routes.list_triggers(bench.app.api, bad).status == 404
+
+
+def test_a_trigger_is_switched(make_bench: MakeBench) -> None:
+    bench = make_bench(MORE)
+    off = send(routes.set_trigger, bench, {"enabled": False}, name="on-demand")
+    assert (off.status, off.content["enabled"], off.content["switched"]) == (200, False, False)
+    assert post(bench).status == 409
+    on = send(routes.set_trigger, bench, {"enabled": None}, name="on-demand")
+    assert (on.content["enabled"], on.content["switched"]) == (True, None)
+    assert post(bench).status == 202
+
+
+@pytest.mark.parametrize("body", [{}, {"enabled": 0}, {"enabled": "no"}, {"enable": True}, b"[]"])
+def test_a_switch_must_say_what_it_means(make_bench: MakeBench, body: Any) -> None:
+    assert send(routes.set_trigger, make_bench(MORE), body, name="on-demand").status == 400
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"stat": "dead"},
+        {"state": "asleep"},
+        {"state": "dead,held"},
+        {"limit": "0"},
+        {"limit": "101"},
+        {"limit": "1e1"},
+        {"limit": "٣"},
+        {"limit": "9" * 5000},
+        {"since": "yesterday"},
+        {"since": "2027-03-27"},
+        {"cursor": "garbage"},
+        {"cursor": "x" * 5000},
+        {"trigger": ""},
+        {"trigger": "x" * 261},
+    ],
+)
+def test_a_query_that_cannot_be_used_is_400(make_bench: MakeBench, query: dict[str, str]) -> None:
+    reply = listed(make_bench(MORE), **query)
+    assert reply.status == 400
+    assert list(errors(reply)) == list(query)
+
+
+def test_the_host_may_find_its_key_in_the_query(make_bench: MakeBench) -> None:
+    assert listed(make_bench(MORE), code="SECRET", clientId="default").status == 200
+
+
+def test_submissions_are_acted_on(make_bench: MakeBench) -> None:
+    bench = make_bench(TRIGGERS)
+    bench.workspace.outcomes = [REFUSED, REFUSED]
+    for number in range(2):
+        post(bench, headers={"idempotency-key": str(number)})
+    ids = [one["id"] for one in listed(bench, state="dead").content["submissions"]]
+    act = routes.act_on_submission
+    replayed = send(act, bench, id=ids[0], action="replay")
+    assert (replayed.status, replayed.content["generation"]) == (200, 2)
+    assert send(act, bench, id=ids[0], action="cancel").status == 200
+    assert send(act, bench, id=ids[1], action="drop").content["state"] == "skipped"
+    assert send(act, bench, id=ids[1], action="drop").status == 409
+    assert send(act, bench, id=ids[1], action="explode").status == 404
+    assert send(act, bench, {"confirm": "yes"}, id=ids[1], action="replay").status == 400
+    assert listed(bench, state="dead").content["submissions"] == []
+
+
+def test_a_replay_whose_values_cannot_be_made_any_more_is_422(
+    make_bench: MakeBench, write_triggers: Callable[[str], Any]
+) -> None:
+    bench = make_bench(TRIGGERS)
+    bench.workspace.outcomes = [REFUSED]
+    post(bench, {"parameters": {"level": 3}})
+    (dead,) = bench.submissions()
+    later = bench.restarted(file=write_triggers("on-demand: {pipeline: scoring, http: {}}"))
+    assert send(routes.act_on_submission, later, id=dead.id, action="replay").status == 422
+
+
+# Preview
+
+
+def previewed(bench: Bench, body: Any) -> dict[str, dict[str, Any]]:
+    calls = bench.table.calls.copy()
+    reply = send(routes.preview, bench, body)
+    assert reply.status == 200
+    assert set(bench.table.calls - calls) <= {"get", "page"}
+    return {one["trigger"]: one for one in reply.content["triggers"]}
+
+
+def failed(preview: dict[str, Any]) -> tuple[str, str] | None:
+    found = preview["failed"]
+    return (found["condition"], found["value"]) if found else None
+
+
+def test_a_preview_says_what_a_blob_would_start_and_starts_nothing(make_bench: MakeBench) -> None:
+    bench = make_bench(MORE.replace("new-data: {", 'new-data: {tags: {of: "{{ blob.etag }}"}, '))
+    bench.blobs.put("incoming/a.csv", bench.clock)
+    seen = previewed(bench, {"blob": {"path": "incoming/a.csv"}})
+    assert seen["new-data"]["starts"]
+    assert failed(seen["nightly"]) == ("source", "schedule")
+    assert (bench.workspace.bodies, bench.table.calls["transact"]) == ([], 0)
+    started = post(bench, {"run_now": True, "blob": "incoming/a.csv"}, name="new-data")
+    assert started.content["id"] == seen["new-data"]["submission"]
+    assert sent(bench) == seen["new-data"]["body"]
+    again = previewed(bench, {"blob": {"path": "incoming/a.csv", "container": "data"}})
+    assert failed(again["new-data"]) == ("new", "submitted")
+
+
+@pytest.mark.parametrize(
+    ("blob", "expected"),
+    [
+        ({"path": "elsewhere/a.csv"}, ("path", "elsewhere/a.csv")),
+        ({"path": "incoming/sub/a.csv"}, ("recursive", "incoming/sub/a.csv")),
+        ({"path": "incoming/a.txt"}, ("include", "a.txt")),
+        ({"path": "incoming/gone.csv"}, ("exists", "false")),
+        ({"path": "incoming/a.csv", "container": "other"}, ("container", "other")),
+    ],
+)
+def test_a_preview_names_the_first_condition_that_fails_and_its_value(
+    make_bench: MakeBench, blob: dict[str, str], expected: tuple[str, str]
+) -> None:
+    bench = make_bench(MORE)
+    assert failed(previewed(bench, {"blob": blob})["new-data"]) == expected
+
+
+def test_a_preview_of_an_old_blob_of_a_disabled_trigger_and_of_storage_that_is_down(
+    make_bench: MakeBench,
+) -> None:
+    bench = make_bench(MORE)
+    bench.blobs.put("incoming/a.csv", bench.clock)
+    bench.clock.advance(days=1)
+    body = {"blob": {"path": "incoming/a.csv"}, "trigger": "new-data"}
+    assert failed(previewed(bench, body)["new-data"]) == ("start", "2027-03-27T12:00:00Z")
+    bench.app.operations.switch("new-data", False)
+    assert failed(previewed(bench, body)["new-data"]) == ("enabled", "false")
+    bench.blobs.failure = StorageUnavailable("down")
+    assert failed(previewed(bench, body)["new-data"]) == ("exists", "unknown")
+
+
+def test_a_preview_of_a_time_and_of_a_request(make_bench: MakeBench) -> None:
+    bench = make_bench(MORE)
+    tomorrow = previewed(bench, {"time": "2027-03-28T12:00:30Z"})
+    assert tomorrow["nightly"]["body"]["ExperimentName"] == "MyRestPipeline"
+    later = previewed(bench, {"time": "2027-03-28T12:01:00Z"})
+    assert failed(later["nightly"]) == ("schedule", "2027-03-28T12:01:00Z")
+    asked = previewed(bench, {"request": {"body": {"day": "{{ 7*7 }}"}}})
+    assert asked["on-demand"]["body"]["ParameterAssignments"] == {"day": "{{ 7*7 }}"}
+    assert failed(asked["strict"]) == ("values", "parameters.part")
+    wrong = previewed(bench, {"request": {"body": {"dya": 1}}})
+    assert failed(wrong["on-demand"]) == ("request", "dya")
+
+
+def test_a_preview_goes_page_by_page(make_bench: MakeBench) -> None:
+    bench = make_bench(MORE)
+    time = "2027-03-28T12:00:00Z"
+    first = send(routes.preview, bench, {"time": time, "limit": 3}).content
+    rest = send(routes.preview, bench, {"time": time, "cursor": first["cursor"]}).content
+    names = [one["trigger"] for one in [*first["triggers"], *rest["triggers"]]]
+    assert (names, rest["cursor"]) == (list(bench.config.triggers), None)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"time": "2027-03-28T12:00:00Z", "blob": {"path": "a"}},
+        {"time": "noon"},
+        {"blob": {}},
+        {"blob": {"path": "x" * 1025}},
+        {"request": []},
+        {"time": "2027-03-28T12:00:00Z", "limit": 101},
+        {"time": "2027-03-28T12:00:00Z", "cursor": "garbage"},
+    ],
+)
+def test_a_preview_of_nothing_in_particular_is_400(make_bench: MakeBench, body: Any) -> None:
+    assert send(routes.preview, make_bench(MORE), body).status == 400
+
+
+# Roles
+
+
+def principal(*roles: str, name: str = "ada@example.org") -> dict[str, str]:
+    claims = [{"typ": "roles", "val": role} for role in roles]
+    claims.append({"typ": "preferred_username", "val": name})
+    content = {"auth_typ": "aad", "name_typ": "name", "role_typ": "roles", "claims": claims}
+    return {"x-ms-client-principal": base64.b64encode(json.dumps(content).encode()).decode()}
+
+
+ALLOWED = {
+    routes.submit: {"submitter", "operator"},
+    routes.list_triggers: {"reader", "operator"},
+    routes.get_trigger: {"reader", "operator"},
+    routes.set_trigger: {"operator"},
+    routes.list_submissions: {"reader", "operator"},
+    routes.get_submission: {"reader", "operator"},
+    routes.get_result: {"submitter", "reader", "operator"},
+    routes.act_on_submission: {"operator"},
+    routes.preview: {"reader", "operator"},
+    routes.openapi: {"submitter", "reader", "operator"},
+}
+
+
+@pytest.mark.parametrize("route", ALLOWED, ids=lambda route: route.__name__)
+def test_with_roles_on_a_route_needs_one_of_its_roles(
+    make_bench: MakeBench, route: routes.Route
+) -> None:
+    bench = make_bench(MORE, roles=True)
+    params = {"name": "on-demand", "id": "0" * 32, "action": "drop"}
+
+    def code(headers: dict[str, str]) -> int:
+        return route(
+            bench.app.api, Request(url="https://x/", headers=headers, params=params)
+        ).status
+
+    assert code({}) == 401
+    assert code(principal()) == 403
+    assert code(principal("admin")) == 403
+    for role in ("submitter", "reader", "operator"):
+        assert (code(principal(role)) not in (401, 403)) is (role in ALLOWED[route])
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["%", "ü", "e30=", base64.b64encode(b'{"claims": 7}').decode(), "W10=", "bnVsbA==",
+     base64.b64encode(b'{"claims": [{"typ": "roles"}]}').decode(),
+     base64.b64encode(b"[" * 40_000).decode(), "A" * 100_000],
+)  # fmt: skip
+def test_a_principal_that_cannot_be_read_is_401(make_bench: MakeBench, header: str) -> None:
+    bench = make_bench(MORE, roles=True)
+    headers = {"x-ms-client-principal": header}
+    assert get(routes.list_triggers, bench, headers=headers).status == 401
+
+
+def test_with_roles_on_the_callers_name_is_recorded_with_what_it_did(
+    make_bench: MakeBench,
+) -> None:
+    bench = make_bench(TRIGGERS, roles=True)
+    bench.workspace.outcomes = [REFUSED]
+    post(bench, headers=principal("submitter"))
+    (one,) = bench.submissions()
+    headers = principal("operator", name="bob\r\nSet-Cookie: x")
+    get(routes.act_on_submission, bench, headers=headers, id=one.id, action="replay")
+    (one,) = bench.submissions()
+    assert [(entry.action, entry.by) for entry in one.decisions] == [
+        ("submit", "ada@example.org"),
+        ("replay", "bob��Set-Cookie: x"),
+    ]
+    request = Request(
+        url="https://x/",
+        headers=principal("operator"),
+        body=b'{"enabled": false}',
+        params={"name": "on-demand"},
+    )
+    assert routes.set_trigger(bench.app.api, request).content["switched_by"] == "ada@example.org"
+
+
+def test_with_roles_off_a_forged_principal_changes_nothing(make_bench: MakeBench) -> None:
+    bench = make_bench(TRIGGERS)
+    bench.workspace.outcomes = [REFUSED]
+    post(bench, headers=principal("operator", name="forged"))
+    (one,) = bench.submissions()
+    headers = principal(name="forged")
+    shown = get(routes.act_on_submission, bench, headers=headers, id=one.id, action="replay")
+    assert shown.status == 200
+    assert shown.content["decisions"][0]["by"] is None
+    assert "forged" not in str([row.values for row in bench.table.page(" ", "~").rows])
+
+
+# Hostile things
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["../tick", "..%2f", "on-demand/../x", "\r\nSet-Cookie: a=b", "x" * 10_000, "", "{{ 7*7 }}"],
+)
+@pytest.mark.parametrize(
+    "route", [routes.submit, routes.get_trigger, routes.get_submission, routes.get_result]
+)
+def test_tricks_in_names_are_404_and_no_header_carries_them(
+    make_bench: MakeBench, name: str, route: routes.Route
+) -> None:
+    reply = get(route, make_bench(MORE), name=name, id=name)
+    assert reply.status == 404
+    assert not [value for value in reply.headers.values() if "Cookie" in value]
+    assert len(reply.body) < 1000
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"[" * 40_000,
+        b'{"enabled": true, "enabled": false}',
+        b'{"enabled": NaN}',
+        b'{"enabled": ' + b"9" * 5000 + b"}",
+        b"\xff",
+        b'{"' + b"x" * 10_000 + b'": 1}',
+        b'{"enabled": "' + b"x" * 50_000 + b'"}',
+    ],
+)
+@pytest.mark.parametrize("route", [routes.set_trigger, routes.act_on_submission, routes.preview])
+def test_hostile_bodies_are_refused_everywhere_with_a_short_answer(
+    make_bench: MakeBench, raw: bytes, route: routes.Route
+) -> None:
+    bench = make_bench(MORE)
+    reply = send(route, bench, raw, name="on-demand", id="0" * 32, action="drop")
+    assert reply.status in (400, 413)
+    assert len(reply.body) < 2000
+    assert bench.table.calls["transact"] == 0
+
+
+def test_a_request_id_that_is_none_is_replaced(make_bench: MakeBench) -> None:
+    headers = {"x-ms-client-request-id": "a\r\nb"}
+    reply = get(routes.get_trigger, make_bench(MORE), headers=headers, name="nobody")
+    assert len(reply.content["request_id"]) == 36
+
+
+@pytest.mark.parametrize(
+    ("cloud", "host"),
+    [("public", "ml.azure.com"), ("china", "studio.ml.azure.cn"), ("usgov", "ml.azure.us")],
+)
+def test_a_run_has_its_page_in_the_studio_of_its_cloud(cloud: str, host: str) -> None:
+    workspace = Workspace(subscription="s", resource_group="g h", name="w", cloud=cloud)
+    assert studio_url(workspace, "run/1") == (
+        f"https://{host}/runs/run%2F1?wsid=/subscriptions/s/resourcegroups/g%20h/workspaces/w"
+    )
+    assert studio_url(replace(workspace, name=None), "run-1") is None

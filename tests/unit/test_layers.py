@@ -102,4 +102,7 @@ def test_the_app_imports_nothing_that_is_not_deployed() -> None:
 
 @pytest.mark.parametrize("name", ["timer_trigger", "blob_trigger", "http_trigger"])
 def test_entry_points_only_decode_call_and_encode(name: str) -> None:
-    assert len((ROOT / name / "__init__.py").read_text().splitlines()) <= 60
+    text = (ROOT / name / "__init__.py").read_text()
+    # One function a route: each may have seven lines of its own.
+    routes = max(text.count("@blueprint.route(") - 3, 0)
+    assert len(text.splitlines()) <= 60 + 7 * routes
