@@ -25,6 +25,7 @@ from shared.config import (
 from shared.config_document import DocumentError, Path, read_document
 from shared.config_entries import read_entry
 from shared.config_problems import Problems, report_unknown
+from shared.config_schedules import schedule_source
 from shared.config_schema import (
     DatastoreEntry,
     PipelineEntry,
@@ -34,7 +35,7 @@ from shared.config_schema import (
 )
 from shared.config_schema_values import Entry
 from shared.config_settings import Filler
-from shared.config_sources import blob_source, http_source, schedule_source
+from shared.config_sources import blob_source, http_source
 from shared.config_values import Layers, ValuesBuilder
 from shared.durations import read_duration
 from shared.errors import FileError, Problem
@@ -267,7 +268,7 @@ class _Loader:
     ) -> ScheduleSource | BlobSource | HttpSource | None:
         """Return what a trigger starts from, or None when it cannot be used."""
         if entry.schedule is not None:
-            return schedule_source(entry.schedule)
+            return schedule_source(entry.schedule, (*path, "schedule"), problems=self.problems)
         if entry.http is not None:
             return http_source(entry.http, names=names)
         if entry.blob is None:

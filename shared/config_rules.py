@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, time, timedelta
 from urllib.parse import SplitResult, urlsplit
 
 from shared.cron import Cron
-from shared.durations import read_duration
+from shared.durations import print_duration, read_duration
 from shared.events import read_instant
+from shared.exclusions import read_days
+from shared.zones import find_zone
 
 NAME = r"^[a-z][a-z0-9-]{0,62}$"
 """Names of triggers and pipelines: they become function names, row keys and parts of URLs."""
@@ -29,6 +31,13 @@ _WORKSPACE = re.compile(
     re.IGNORECASE,
 )
 _REGION = re.compile(r"([a-z0-9-]+)\.(?:api\.azureml\.ms|aether\.ms|api\.ml\.azure\.(?:cn|us))\Z")
+
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?(?:Z|[+-]\d\d:\d\d)?")
+_TIME_OF_DAY = re.compile(r"([0-9]{1,2}):([0-9]{2})")
+
+MAX_JITTER = timedelta(hours=12)
+"""Well below `give_up_after`'s default of a day."""
+MAX_WINDOW = timedelta(days=366)
 
 SCOPES = {
     "public": "https://management.azure.com/.default",
@@ -147,6 +156,82 @@ def read_start(text: str) -> datetime | None:
 def cron(text: str) -> str:
     """Check a cron expression."""
     Cron(text)
+    return text
+
+
+def time_zone(text: str) -> str:
+    """Check the name of a time zone."""
+    find_zone(text)
+    return text
+
+
+def moment(text: str) -> str:
+    """Check `start_time` or `end_time`: a local time, or an instant with its offset."""
+    read_moment(text)
+    return text
+
+
+def read_moment(text: str) -> datetime:
+    """Return a local time (naive), or an instant when there is an offset."""
+    if not _MOMENT.fullmatch(text):
+        raise ValueError(
+            "a time is written 2027-03-01T06:00:00, local to time_zone; an offset (Z, +01:00) may follow"
+        )
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError("there is no such day or time in the calendar") from None
+
+
+def time_of_day(text: str) -> str:
+    """Check a time of day."""
+    read_time_of_day(text)
+    return text
+
+
+def read_time_of_day(text: str) -> time:
+    """Return the time of a checked `time_of_day`."""
+    found = _TIME_OF_DAY.fullmatch(text)
+    if found is None or int(found[1]) > 23 or int(found[2]) > 59:
+        raise ValueError("a time of day is hour:minute from 0:00 to 23:59, such as 6:30")
+    return time(int(found[1]), int(found[2]))
+
+
+def days(text: str) -> str:
+    """Check one of `except`."""
+    read_days(text)
+    return text
+
+
+def month_day(number: int) -> int:
+    """Check one of `month_days`."""
+    if number != -1 and not 1 <= number <= 31:
+        raise ValueError("a day of the month is 1 to 31, or -1 for the last")
+    return number
+
+
+def each_once[V](values: list[V]) -> list[V]:
+    """Check that a list has something in it, and nothing twice."""
+    if not values:
+        raise ValueError("the list is empty; name at least one, or remove the key")
+    if len(set(values)) < len(values):
+        raise ValueError("something stands there twice; name each once")
+    return values
+
+
+def jitter(text: str) -> str:
+    """Check a jitter."""
+    return _bounded(text, most=MAX_JITTER)
+
+
+def catch_up_window(text: str) -> str:
+    """Check a window of missed occurrences."""
+    return _bounded(text, most=MAX_WINDOW)
+
+
+def _bounded(text: str, *, most: timedelta) -> str:
+    if read_duration(text) > most:
+        raise ValueError(f"at most {print_duration(most)} is allowed")
     return text
 
 

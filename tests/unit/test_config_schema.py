@@ -13,11 +13,11 @@ from shared.config_schema import (
     DatastoreEntry,
     HttpEntry,
     PipelineEntry,
-    ScheduleEntry,
     TriggerEntry,
     TriggersFile,
     WorkspaceEntry,
 )
+from shared.config_schema_schedule import ScheduleEntry
 from shared.config_schema_values import DatasetEntry, Entry, PlaceEntry
 
 MODELS: list[type[Entry]] = [
@@ -50,7 +50,7 @@ def test_examples_are_valid(model: type[Entry]) -> None:
         for example in field.examples or []:
             needs = {"frequency": "minute"} if model is ScheduleEntry and name != "cron" else {}
             needs = {"name": "weights"} if model is DatasetEntry else needs
-            model.model_validate({**required, **needs, name: example})
+            model.model_validate({**required, **needs, field.alias or name: example})
 
 
 @pytest.mark.parametrize("model", MODELS)
