@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 from shared.blobs import BlobFacts
-from shared.config import BlobSource, Config, Start, Trigger
+from shared.config import BlobSource, Config, ScheduleSource, Start, Trigger
 from shared.errors import (
     BodyTooLarge,
     InvalidRequest,
@@ -26,10 +26,19 @@ from shared.errors import (
     RequestError,
     RequestTooLarge,
 )
-from shared.events import BlobEvent, Event, HttpEvent, dump_event, event_id
+from shared.events import (
+    BlobEvent,
+    Event,
+    HttpEvent,
+    ScheduleEvent,
+    dump_event,
+    event_id,
+    print_instant,
+)
 from shared.ledger import GRACE, Ledger, Sighting, TriggerState
 from shared.pipelines import published_pipeline
 from shared.rendering import render
+from shared.schedules import delay
 from shared.submissions import LEASE, State, Submission, stamp
 
 logger = logging.getLogger(__name__)
@@ -115,6 +124,35 @@ class Accepting:
         assert not isinstance(event, Ignored)  # noqa: S101 — tells the type checker what the line above decided
         return self._claim(trigger, event)
 
+    def skip_all(self, missed: Sequence[tuple[ScheduleEvent, str]]) -> None:
+        """Record occurrences that are missed on purpose, each with the reason.
+
+        Raises:
+            LedgerUnavailable: Some may not be recorded; give them all again.
+        """
+        now = self._clock()
+        skipped = [
+            replace(
+                self._unsent(self._config.triggers[event.trigger], event, now),
+                state=State.SKIPPED,
+                reason=reason,
+            )
+            for event, reason in missed
+        ]
+        self._ledger.record_all(skipped)
+        for submission in skipped:
+            logger.info(
+                "submission %s of trigger %s is skipped: %s",
+                submission.id,
+                submission.trigger,
+                submission.reason,
+                extra={
+                    "action": "submission_skipped",
+                    "trigger": submission.trigger,
+                    "submission": submission.id,
+                },
+            )
+
     def _facts(self, trigger: Trigger, news: BlobNotice) -> BlobEvent | Ignored:
         """Match by name, look at the blob, and match in full."""
         source = trigger.source
@@ -172,19 +210,28 @@ class Accepting:
             if isinstance(event, HttpEvent):
                 raise _callers_mistake(error) from error
             failure = str(error)
+        submission = replace(self._unsent(trigger, event, now), body=body or None)
+        if failure:
+            return replace(submission, state=State.DEAD, reason=failure)
+        begin = _begin(trigger, event)
+        if begin > now:
+            # It is claimed now and sent then, whatever becomes of this process or of the file's jitter meanwhile.
+            reason = f"waits until {print_instant(begin)}: the schedule has a jitter"
+            return replace(submission, state=State.PENDING, reason=reason, due=begin, since=begin)
+        return replace(submission, due=now + LEASE)
+
+    def _unsent(self, trigger: Trigger, event: Event, now: datetime) -> Submission:
+        """Return a submission of an event, before anything is decided or rendered."""
         return Submission(
-            id=identifier,
+            id=event_id(event),
             trigger=trigger.name,
             pipeline=trigger.pipeline.name,
             kind=trigger.pipeline.kind,
             place=trigger.pipeline.place,
             event=event,
-            body=body or None,
+            body=None,
             created=now,
             updated=now,
-            state=State.DEAD if failure else State.SUBMITTING,
-            reason=failure,
-            due=None if failure else now + LEASE,
         )
 
     def _log_ignored(self, news: Event | BlobNotice, ignored: Ignored) -> None:
@@ -231,7 +278,25 @@ def sighting(trigger: Trigger, *, now: datetime) -> Sighting:
             floor = now - GRACE
         case _:
             floor = start
-    return Sighting(name=trigger.name, place=trigger.source.place, floor=floor, time=now)
+    behind = None
+    if isinstance(trigger.source, ScheduleSource) and trigger.source.schedule.run_at_start:
+        # The first sight's own minute is an occurrence, so it must not count as recorded yet.
+        behind = first_minute(now) - timedelta.resolution
+    return Sighting(
+        name=trigger.name, place=trigger.source.place, floor=floor, time=now, behind=behind
+    )
+
+
+def first_minute(first_seen: datetime) -> datetime:
+    """Return what schedules without a start are counted from: the first sight, cut to the minute."""
+    return first_seen.replace(second=0, microsecond=0)
+
+
+def _begin(trigger: Trigger, event: Event) -> datetime:
+    """Return when an event's run may start: an occurrence's own time, and its jitter."""
+    if not isinstance(trigger.source, ScheduleSource) or not trigger.source.jitter:
+        return event.time
+    return event.time + delay(event_id(event), at_most=trigger.source.jitter)
 
 
 def closed(state: TriggerState, event: Event) -> Ignored | None:

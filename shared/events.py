@@ -76,10 +76,14 @@ class ScheduleEvent:
     Attributes:
         trigger: The trigger's name.
         time: The scheduled instant in UTC, not when somebody noticed.
+        window_start: The occurrence before this one; None where there is none.
+        time_zone: The IANA name of the schedule's zone.
     """
 
     trigger: str
     time: datetime
+    window_start: datetime | None = None
+    time_zone: str = "UTC"
 
     @property
     def source(self) -> Source:
@@ -93,11 +97,23 @@ class ScheduleEvent:
 
     def names(self) -> dict[str, Any]:
         """Return what templates may name."""
-        return {"schedule": {"time": self.time}}
+        from zoneinfo import ZoneInfo
+
+        names = {
+            "time": self.time,
+            "local_time": self.time.astimezone(ZoneInfo(self.time_zone)),
+            "window_end": self.time,
+        }
+        if self.window_start is not None:
+            names["window_start"] = self.window_start
+        return {"schedule": names}
 
     def to_json(self) -> dict[str, Any]:
         """Return what the ledger keeps."""
-        return {"trigger": self.trigger, "time": print_instant(self.time)}
+        record = {"trigger": self.trigger, "time": print_instant(self.time)}
+        if self.window_start is not None:
+            record["window_start"] = print_instant(self.window_start)
+        return {**record, "time_zone": self.time_zone}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -268,6 +284,8 @@ def load_event(data: bytes) -> Event:
             return BlobEvent(**record)
         record["time"] = read_instant(record["time"])
         if source is Source.SCHEDULE:
+            if "window_start" in record:
+                record["window_start"] = read_instant(record["window_start"])
             return ScheduleEvent(**record)
         record["key"] = tuple(record["key"])
         return HttpEvent(**record)

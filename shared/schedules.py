@@ -159,6 +159,13 @@ class Schedule:
         before = self._backward(self._anchor(anchor), occurrence - timedelta.resolution)
         return next(before, None)
 
+    def extra(self, *, anchor: datetime) -> datetime | None:
+        """Return the occurrence that `run_at_start` adds, the first sight's minute, if it counts."""
+        if not self.run_at_start or self.exclusions.hit(anchor, self.zone) is not None:
+            return None
+        _, until = self._bounded(anchor, anchor)
+        return anchor if until == anchor else None
+
     def _forward(self, anchor: Anchor, after: datetime) -> Iterator[datetime]:
         """Yield the rule's instants on days that count, each once; excluded days are jumped over."""
         while True:
@@ -228,6 +235,16 @@ class Schedule:
         if moment.tzinfo is None:
             return instant_of(moment, self.zone)
         return moment.astimezone(UTC)
+
+
+def delay(identifier: str, *, at_most: timedelta) -> timedelta:
+    """Return an occurrence's jitter, in whole seconds: the same for everybody who asks.
+
+    Args:
+        identifier: The event's id, 32 hex digits.
+        at_most: The bound, itself included.
+    """
+    return timedelta(seconds=int(identifier, 16) % (int(at_most.total_seconds()) + 1))
 
 
 def _in_utc(instant: datetime) -> datetime:

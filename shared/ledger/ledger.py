@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -19,6 +19,7 @@ from shared.ledger import rows
 from shared.ledger.guarded import WRITE_TRIES, GuardedTable, unavailable
 from shared.ledger.sightings import Sighting, Sightings, TriggerState
 from shared.ledger.table import (
+    MAX_OPERATIONS,
     Delete,
     Insert,
     Merge,
@@ -95,6 +96,28 @@ class Ledger:
                 found = rows.decode_submission(row)
                 return Claim(won=row.values.get("token") == token, submission=found)
         raise unavailable(failure)
+
+    def record_all(self, submissions: Sequence[Submission]) -> None:
+        """Record many submissions that need nothing more, unless their events are recorded already.
+
+        Fifty go in one transaction; where one of those is there already, they go one by one.
+
+        Raises:
+            LedgerUnavailable: Some may not be recorded; record them all again.
+        """
+        at_once = MAX_OPERATIONS // 2
+        for first in range(0, len(submissions), at_once):
+            batch = submissions[first : first + at_once]
+            operations = [
+                operation
+                for submission in batch
+                for operation in _claim_operations(submission, _new_token())
+            ]
+            try:
+                self._table.transact(operations)
+            except (RowConflict, TableUnavailable):
+                for submission in batch:
+                    self.claim(submission)
 
     def update(
         self, submission: Submission, change: Callable[[Submission], Submission]
@@ -279,6 +302,16 @@ class Ledger:
     def see_all(self, sightings: Iterable[Sighting]) -> Mapping[str, TriggerState]:
         """See `Sightings.see_all`."""
         return self._sightings.see_all(sightings)
+
+    def known(self, name: str) -> TriggerState | None:
+        """See `Sightings.known`."""
+        return self._sightings.known(name)
+
+    def leave_behind(
+        self, marks: Mapping[str, datetime | None], states: Mapping[str, TriggerState]
+    ) -> None:
+        """See `Sightings.leave_behind`."""
+        self._sightings.leave_behind(marks, states)
 
     # The tick
 

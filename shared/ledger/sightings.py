@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from shared.events import print_instant, read_instant
@@ -39,6 +39,9 @@ class TriggerState:
         first_seen: When the trigger, with this place, was first seen.
         floor: Events older than this start nothing; None when all count.
         enabled: A person's override; None when there is none.
+        enabled_at: When it was last switched on: nothing that a schedule missed before is made up for.
+        behind: How far the trigger's occurrences are recorded, when that is less far than the ticks came.
+        etag: The row's version; empty when it is not known.
     """
 
     name: str
@@ -46,6 +49,9 @@ class TriggerState:
     first_seen: datetime
     floor: datetime | None
     enabled: bool | None = None
+    enabled_at: datetime | None = None
+    behind: datetime | None = None
+    etag: str = field(default="", compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,12 +63,14 @@ class Sighting:
         place: What a first sight is of.
         floor: The floor to set at a first sight: None when everything that there is counts.
         time: Now: what `first_seen` becomes at a first sight.
+        behind: What `behind` becomes at a first sight: a moment before an occurrence that the first sight itself is.
     """
 
     name: str
     place: str
     floor: datetime | None
     time: datetime
+    behind: datetime | None = None
 
 
 class Sightings:
@@ -111,8 +119,8 @@ class Sightings:
             batch = unseen[first : first + MAX_OPERATIONS]
             new = [_first_sight(found, known.get(rows.trigger_key(found.name))) for found in batch]
             try:
-                self._table.transact([_record(state, known) for state in new])
-                states += new
+                etags = self._table.transact([_record(state, known) for state in new])
+                states += map(_written, new, etags)
             except (RowConflict, TableUnavailable):
                 # Another instance saw one of them first, or the answer was lost: one by one, what is there decides.
                 states += [self._see(sighting) for sighting in batch]
@@ -126,12 +134,50 @@ class Sightings:
                 return _decode(row)
             state = _first_sight(sighting, row)
             try:
-                self._table.transact([_record(state, {row.key: row} if row else {})])
+                etags = self._table.transact([_record(state, {row.key: row} if row else {})])
             except (RowConflict, TableUnavailable) as error:
                 failure = error
             else:
-                return state
+                return _written(state, etags[0])
         raise unavailable(failure)
+
+    def known(self, name: str) -> TriggerState | None:
+        """Return what is recorded of a trigger, past the cache, or None; nothing is written.
+
+        Raises:
+            LedgerUnavailable: The table did not answer.
+        """
+        row = self._table.get(rows.trigger_key(name))
+        return _decode(row) if row is not None and "place" in row.values else None
+
+    def leave_behind(
+        self, marks: Mapping[str, datetime | None], states: Mapping[str, TriggerState]
+    ) -> None:
+        """Record how far triggers came that are behind the ticks (an instant), or that they are not any more (None).
+
+        A mark says that everything up to it is recorded, so any instance's is true, and it is written in any case.
+        That nothing is left is true for what this instance saw, so it is written only if the row is still as it was
+        read: else another instance may just have left something behind.
+
+        Raises:
+            LedgerUnavailable: Some are not recorded; do not move `evaluated_until`.
+        """
+        changes = [_mark(name, mark, states[name]) for name, mark in marks.items()]
+        for first in range(0, len(changes), MAX_OPERATIONS):
+            batch = changes[first : first + MAX_OPERATIONS]
+            try:
+                self._table.transact(batch)
+            except (RowConflict, TableUnavailable):
+                for change in batch:
+                    self._change(change)
+
+    def _change(self, change: Operation) -> None:
+        try:
+            self._table.transact([change])
+        except RowConflict:
+            return  # another instance's mark, or a new first sight: both are newer than what this one knows
+        except TableUnavailable as error:
+            raise unavailable(error) from error
 
     def _remember(self, states: Iterable[TriggerState]) -> Mapping[str, TriggerState]:
         read_at = self._monotonic()
@@ -148,7 +194,17 @@ def _first_sight(sighting: Sighting, row: Row | None) -> TriggerState:
         first_seen=sighting.time,
         floor=sighting.floor,
         enabled=_decode(row).enabled if row else None,
+        behind=sighting.behind,
     )
+
+
+def _written(state: TriggerState, etag: str) -> TriggerState:
+    return replace(state, etag=etag)
+
+
+def _mark(name: str, mark: datetime | None, state: TriggerState) -> Merge:
+    values: dict[str, Value] = {"behind": print_instant(mark) if mark else ""}
+    return Merge(rows.trigger_key(name), values, None if mark else state.etag)
 
 
 def _record(state: TriggerState, known: Mapping[str, Row]) -> Operation:
@@ -165,6 +221,8 @@ def _encode(state: TriggerState) -> dict[str, Value]:
         "first_seen": print_instant(state.first_seen),
         "floor": print_instant(state.floor) if state.floor else "",
         "enabled": "" if state.enabled is None else str(state.enabled).lower(),
+        "enabled_at": print_instant(state.enabled_at) if state.enabled_at else "",
+        "behind": print_instant(state.behind) if state.behind else "",
     }
 
 
@@ -176,4 +234,7 @@ def _decode(row: Row) -> TriggerState:
         first_seen=read_instant(str(row.values["first_seen"])),
         floor=rows.read_optional(row.values.get("floor")),
         enabled={"true": True, "false": False}.get(enabled),
+        enabled_at=rows.read_optional(row.values.get("enabled_at")),
+        behind=rows.read_optional(row.values.get("behind")),
+        etag=row.etag,
     )
