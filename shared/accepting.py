@@ -124,6 +124,14 @@ class Accepting:
         assert not isinstance(event, Ignored)  # noqa: S101 — tells the type checker what the line above decided
         return self._claim(trigger, event)
 
+    def accept_past(self, event: ScheduleEvent) -> Accepted:
+        """Record an occurrence that a person asks for, however old it is: the trigger's floor does not count.
+
+        Raises:
+            LedgerUnavailable: The event is not safe yet.
+        """
+        return self._claim(self._config.triggers[event.trigger], event)
+
     def skip_all(self, missed: Sequence[tuple[ScheduleEvent, str]]) -> None:
         """Record occurrences that are missed on purpose, each with the reason.
 

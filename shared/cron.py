@@ -20,7 +20,7 @@ from zoneinfo import ZoneInfo
 from cronsim import CronSim, CronSimError
 
 from shared.rule import FIRST_INSTANT, LAST_INSTANT, UTC_ZONE, Anchor, MissingDay, Planned
-from shared.zones import instant_of, last_wall_until, offset_at, transition, wall_of
+from shared.zones import exists, instant_of, last_wall_until, offset_at, transition, wall_of
 
 MAX_LENGTH = 500
 """Characters: 60 minutes, 24 hours and 31 days written out one by one fit."""
@@ -161,6 +161,16 @@ class Cron:
                     if day in fields.days:
                         yield MissingDay(month, day)
             month = (month + 31 * _DAY).replace(day=1)
+
+    def unshown_walls(self, *, after: datetime, until: datetime) -> Iterator[datetime]:
+        """Yield the wall times that the expression names in a span, and that a jump of the clock leaves out."""
+        if self.follows_elapsed_time:
+            last = wall_of(min(until, LAST_INSTANT), self.zone)
+            for wall in self._walls_after(wall_of(after, self.zone)):
+                if wall > last:
+                    return
+                if not exists(wall, self.zone):
+                    yield wall
 
     def _walls_after(self, wall: datetime) -> Iterator[datetime]:
         """Yield the wall times that the expression names, after one, oldest first."""

@@ -180,8 +180,9 @@ class _Pending:
 
     def events(self, times: Iterable[datetime]) -> Iterator[ScheduleEvent]:
         """Yield occurrences as events."""
+        anchor = first_minute(self.state.first_seen)
         for time in times:
-            yield schedule_event(self.state, self.source, time)
+            yield schedule_event(self.state.name, self.source, time, anchor=anchor)
 
     def _at_once(self, oldest: datetime) -> list[datetime]:
         """Return those that run now, however many others are to be skipped: what is on time, and the newest."""
@@ -215,11 +216,20 @@ class _Pending:
         return f"missed, and a later occurrence{newest} runs instead (catch_up is latest)"
 
 
-def schedule_event(state: TriggerState, source: ScheduleSource, time: datetime) -> ScheduleEvent:
-    """Return an occurrence as an event, with its window."""
+def schedule_event(
+    trigger: str, source: ScheduleSource, time: datetime, *, anchor: datetime
+) -> ScheduleEvent:
+    """Return an occurrence as an event, with its window.
+
+    Args:
+        trigger: The trigger's name.
+        source: Its schedule.
+        time: The occurrence.
+        anchor: What the schedule is counted from.
+    """
     return ScheduleEvent(
-        trigger=state.name,
+        trigger=trigger,
         time=time,
-        window_start=source.schedule.previous(time, anchor=first_minute(state.first_seen)),
+        window_start=source.schedule.previous(time, anchor=anchor),
         time_zone=source.schedule.zone.key,
     )

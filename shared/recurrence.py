@@ -154,6 +154,10 @@ class Recurrence:
                 if day > length:
                     yield MissingDay(date(year, month + 1, 1), day)
 
+    def unshown_walls(self, *, after: datetime, until: datetime) -> Iterator[datetime]:  # noqa: ARG002 - as all rules
+        """There are none: what keeps wall-clock time is moved to the end of the gap."""
+        return iter(())
+
     @property
     def _step(self) -> timedelta:
         """The time between two occurrences that follow elapsed time."""

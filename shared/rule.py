@@ -81,3 +81,6 @@ class Rule(Protocol):
         self, *, anchor: Anchor, after: datetime, until: datetime
     ) -> Iterator[MissingDay]:
         """Yield the days that the rule names and the months of a span do not have."""
+
+    def unshown_walls(self, *, after: datetime, until: datetime) -> Iterator[datetime]:
+        """Yield the wall times that the rule names in a span, that no clock shows, and that are not made up for."""

@@ -27,7 +27,7 @@ LAYERS = [
         *("config_sources", "config_values", "matching", "rendering"),
         *("templates", "template_engine", "template_names", "template_syntax"),
         *("config_schedules", "config_schema_schedule"),
-        *("schedules", "cron", "recurrence", "rule", "zones", "exclusions"),
+        *("schedules", "cron", "recurrence", "rule", "zones", "exclusions", "lookahead"),
     },
     {
         "settings",
@@ -42,7 +42,17 @@ LAYERS = [
         "pipelines",
         "workspace_client",
     },
-    {"accepting", "sending", "tick", "operations", "occurrences", "due", "following", "searching"},
+    {
+        "accepting",
+        "sending",
+        "tick",
+        "operations",
+        "occurrences",
+        "backfilling",
+        "due",
+        "following",
+        "searching",
+    },
     {"http_api"},
     {"app"},
 ]
