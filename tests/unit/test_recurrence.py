@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from itertools import islice
 
 import pytest
-from dateutil import rrule  # type: ignore[import-untyped]  # it has no types of its own
+from dateutil import rrule, tz  # type: ignore[import-untyped]  # it has no types of its own
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.recurrence import MAX_INTERVAL, Frequency, Recurrence
 from shared.rule import Anchor, MissingDay
 from shared.schedules import Schedule
+from shared.zones import find_zone
 
 ANCHOR = datetime(2027, 3, 27, 1, 30, tzinfo=UTC)  # a Saturday
 END = datetime(9999, 12, 31, tzinfo=UTC)
@@ -242,6 +244,42 @@ def test_backwards_is_forwards_reversed(rule: Recurrence, anchor: datetime) -> N
             break
         backwards.append(one)
     assert backwards[::-1] == forwards
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    recurrences().filter(lambda rule: not rule.follows_elapsed_time),
+    st.sampled_from(["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu"]),
+    st.datetimes(datetime(2008, 1, 1), datetime(2030, 1, 1)),
+)
+def test_rrule_and_dateutils_zones_agree_outside_the_corners(
+    rule: Recurrence, name: str, wall: datetime
+) -> None:
+    """The same walls, and the same instants for all that exist once."""
+    theirs = tz.gettz(name)
+    wall = wall.replace(second=0, microsecond=0)
+    span = SPANS[rule.frequency] / 4
+    expected = [
+        one.replace(tzinfo=theirs).astimezone(UTC)
+        for one in (
+            found.replace(tzinfo=None)
+            for found in oracle(rule, wall.replace(tzinfo=UTC), wall.replace(tzinfo=UTC) + span)
+        )
+        if tz.datetime_exists(one, theirs) and not tz.datetime_ambiguous(one, theirs)
+    ]
+    schedule = Schedule(rule=replace(rule, zone=find_zone(name)), start_time=wall)
+    begin = wall.replace(tzinfo=UTC) - timedelta(days=2)
+    ours = []
+    for one in schedule.occurrences(anchor=begin, after=begin, until=begin + span * 2):
+        shown = one.astimezone(schedule.zone).replace(tzinfo=None)
+        if wall < shown < wall + span and not tz.datetime_ambiguous(shown, theirs):
+            ours.append(one)
+    moved = set(ours) - set(expected)
+    assert sorted(set(ours) - moved) == expected
+    # What is ours alone stands at the end of a gap.
+    for one in moved:
+        shown = one.astimezone(schedule.zone).replace(tzinfo=None)
+        assert not tz.datetime_exists(shown - timedelta(minutes=1), theirs)
 
 
 def test_an_anchor_in_1970_costs_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
