@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 from shared.events import print_instant
@@ -107,35 +107,38 @@ def look_ahead(schedule: Schedule, *, anchor: datetime, since: datetime, count: 
     extra = schedule.extra(anchor=anchor)
     if extra is not None and extra >= since:
         times = sorted({extra, *times})[:count]
-    walls: dict[datetime, datetime] = {}
-    dropped: list[Dropped] = []
-    until = times[-1] if times else LAST_INSTANT
-    for one in schedule.planned(anchor=anchor, after=after, until=until):
-        if len(dropped) == MAX_DROPPED:
-            break
-        reason = _dropped(schedule, one.time, walls)
-        if reason is None:
-            walls[one.time] = one.wall
-        else:
-            local = one.wall.replace(fold=0).isoformat()
-            dropped.append(Dropped(local=local, time=one.time, reason=reason))
-    dropped += islice(_without_instant(schedule, anchor, after, until), MAX_DROPPED - len(dropped))
+    after, until = schedule.bounded(after, times[-1] if times else LAST_INSTANT)
+    dropped = list(
+        islice(
+            chain(
+                _excluded_or_merged(schedule, anchor, after, until),
+                _without_instant(schedule, anchor, after, until),
+                # Without an occurrence there is no end to look for these.
+                _left_out(schedule, after, until) if times else (),
+            ),
+            MAX_DROPPED,
+        )
+    )
     return Outlook(
         time_zone=schedule.zone.key,
-        occurrences=tuple(_upcoming(schedule, time, walls.get(time)) for time in times),
+        occurrences=tuple(_upcoming(schedule, anchor, time) for time in times),
         dropped=tuple(sorted(dropped, key=lambda one: one.local)),
     )
 
 
-def _dropped(schedule: Schedule, time: datetime, kept: dict[datetime, datetime]) -> str | None:
-    span = schedule.exclusions.hit(time, schedule.zone)
-    if span is not None:
-        return f"excluded: {print_days(span)}"
-    if time in kept:
-        return (
-            "it lands on the same instant as another occurrence, because the clock is put forward"
-        )
-    return None
+def _excluded_or_merged(
+    schedule: Schedule, anchor: datetime, after: datetime, until: datetime
+) -> Iterator[Dropped]:
+    last: datetime | None = None
+    for one in schedule.planned(anchor=anchor, after=after, until=until):
+        span = schedule.exclusions.hit(one.time, schedule.zone)
+        local = one.wall.replace(fold=0).isoformat()
+        if span is not None:
+            yield Dropped(local=local, time=one.time, reason=f"excluded: {print_days(span)}")
+        elif one.time == last:
+            reason = "it lands on the same instant as another occurrence, because the clock is put forward"
+            yield Dropped(local=local, time=one.time, reason=reason)
+        last = one.time
 
 
 def _without_instant(
@@ -143,21 +146,26 @@ def _without_instant(
 ) -> Iterator[Dropped]:
     if schedule.start_time is not None:
         start = schedule.start_time
-        begin = start if start.tzinfo else instant_of(start, schedule.zone)
-        after, first_seen = max(after, begin), begin
+        first_seen = start if start.tzinfo else instant_of(start, schedule.zone)
     anchor = Anchor(first_seen, wall_of(first_seen, schedule.zone))
     for month, day in schedule.rule.missing_days(anchor=anchor, after=after, until=until):
         reason = f"short month: {month:%B %Y} has no day {day}"
         yield Dropped(local=f"{month:%Y-%m}-{day}", time=None, reason=reason)
+
+
+def _left_out(schedule: Schedule, after: datetime, until: datetime) -> Iterator[Dropped]:
     for wall in schedule.rule.unshown_walls(after=after, until=until):
         reason = "the clock is put forward over it"
         yield Dropped(local=wall.isoformat(), time=None, reason=reason)
 
 
-def _upcoming(schedule: Schedule, time: datetime, wall: datetime | None) -> Upcoming:
+def _upcoming(schedule: Schedule, anchor: datetime, time: datetime) -> Upcoming:
     local = time.astimezone(schedule.zone)
-    if wall is None or schedule.rule.follows_elapsed_time:
+    just_before = time - timedelta.resolution
+    planned = next(schedule.planned(anchor=anchor, after=just_before, until=time), None)
+    if planned is None or schedule.rule.follows_elapsed_time:
         return Upcoming(time=time, local=local)
+    wall = planned.wall
     if not exists(wall, schedule.zone):
         note = f"moved: {wall:%H:%M} does not exist, because the clock is put forward"
         return Upcoming(time=time, local=local, moved_from=wall, note=note)

@@ -128,7 +128,7 @@ class Schedule:
         Raises:
             ValueError: One of the instants has no zone.
         """
-        after, until = self._bounded(after, until)
+        after, until = self.bounded(after, until)
         forward = takewhile(lambda one: one <= until, self._forward(self._anchor(anchor), after))
         return filter(self._has_begun, forward)
 
@@ -138,7 +138,7 @@ class Schedule:
         Raises:
             ValueError: One of the instants has no zone.
         """
-        _, until = self._bounded(until, until)
+        _, until = self.bounded(until, until)
         return takewhile(self._has_begun, self._backward(self._anchor(anchor), until))
 
     def planned(self, *, anchor: datetime, after: datetime, until: datetime) -> Iterator[Planned]:
@@ -149,7 +149,7 @@ class Schedule:
         Raises:
             ValueError: One of the instants has no zone.
         """
-        after, until = self._bounded(after, until)
+        after, until = self.bounded(after, until)
         planned = self.rule.forward(anchor=self._anchor(anchor), after=after)
         until_then = takewhile(lambda one: one.time <= until, planned)
         return (one for one in until_then if self._has_begun(one.time))
@@ -163,7 +163,7 @@ class Schedule:
         """Return the occurrence that `run_at_start` adds, the first sight's minute, if it counts."""
         if not self.run_at_start or self.exclusions.hit(anchor, self.zone) is not None:
             return None
-        _, until = self._bounded(anchor, anchor)
+        _, until = self.bounded(anchor, anchor)
         return anchor if until == anchor else None
 
     def _forward(self, anchor: Anchor, after: datetime) -> Iterator[datetime]:
@@ -222,7 +222,7 @@ class Schedule:
             return Anchor(instant, self.start_time)
         return Anchor(instant, wall_of(instant, self.zone).replace(fold=0))
 
-    def _bounded(self, after: datetime, until: datetime) -> tuple[datetime, datetime]:
+    def bounded(self, after: datetime, until: datetime) -> tuple[datetime, datetime]:
         """Return a span in UTC, cut to where the schedule counts."""
         after, until = _in_utc(after), _in_utc(until)
         if self.start_time is not None:

@@ -103,6 +103,12 @@ def test_a_schedule_that_ends_has_fewer() -> None:
     assert len(look_ahead(schedule, anchor=NOON, since=NOON, count=9).occurrences) == 3
 
 
+def test_a_schedule_that_is_over_has_none_and_is_not_searched_for_ever() -> None:
+    schedule = Schedule(rule=Cron("* * * * *", zone=BERLIN), end_time=at("2027-03-01T00:00"))
+    outlook = look_ahead(schedule, anchor=NOON, since=NOON, count=5)
+    assert (outlook.occurrences, outlook.dropped) == ((), ())
+
+
 TRIGGERS = """\
   daily: {pipeline: scoring, schedule: {cron: "30 2 * * *", time_zone: Europe/Berlin, except: [2027-03-27]}}
   every-2-hours: {pipeline: scoring, schedule: {frequency: hour, interval: 2}}
