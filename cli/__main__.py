@@ -7,10 +7,12 @@ import importlib
 import click
 
 COMMANDS = {
+    "backfill": ("cli.backfill", "Start the runs of a schedule's past occurrences."),
     "check": ("cli.check", "Check a triggers file."),
     "demo": ("cli.demo", "Show all three triggers at work on this machine."),
     "generate": ("cli.reference", "Write the generated files: JSON Schema and reference."),
     "lock": ("cli.lock", "Pin the requirements, with hashes."),
+    "next": ("cli.next", "List a schedule's next occurrences."),
     "submissions": ("cli.submissions", "List, show, replay, drop and cancel submissions."),
     "test": ("cli.test", "Check format, lint, types and docs, and run all tests."),
     "up": ("cli.up", "Run the app on this machine, and restart it when a file changes."),

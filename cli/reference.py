@@ -17,11 +17,11 @@ from shared.config_schema import (
     DatastoreEntry,
     HttpEntry,
     PipelineEntry,
-    ScheduleEntry,
     TriggerEntry,
     TriggersFile,
     WorkspaceEntry,
 )
+from shared.config_schema_schedule import ScheduleEntry
 from shared.config_schema_values import DatasetEntry, Entry, PlaceEntry
 from shared.events import Source
 from shared.template_names import NAMES
@@ -81,11 +81,12 @@ def schema_text() -> str:
         "anyOf": [{key: http.pop(key) for key in ("$ref",)}, {"type": "null"}],
         **http,
     }
-    frequency = schema["$defs"]["ScheduleEntry"]["properties"]["frequency"]["anyOf"]
-    names = frequency[0]["enum"]
-    # Any case will do: `[Mm][Ii]…`, because patterns of JSON Schema have no flags.
-    any_case = ["".join(f"[{letter.upper()}{letter}]" for letter in name) for name in names]
-    frequency.insert(1, {"type": "string", "pattern": f"^({'|'.join(any_case)})$"})
+    keys = schema["$defs"]["ScheduleEntry"]["properties"]
+    for choice in (keys["frequency"], keys["week_days"]["items"]):
+        # Any case will do: `[Mm][Ii]…`, because patterns of JSON Schema have no flags.
+        names = choice["anyOf"][0]["enum"]
+        any_case = ["".join(f"[{letter.upper()}{letter}]" for letter in name) for name in names]
+        choice["anyOf"].insert(1, {"type": "string", "pattern": f"^({'|'.join(any_case)})$"})
     schema["$defs"]["TriggerEntry"]["oneOf"] = [{"required": [source.value]} for source in Source]
     content = {
         "$schema": GenerateJsonSchema.schema_dialect,
@@ -167,7 +168,8 @@ def _section(model: type[Entry]) -> str:
     schema = _for_editors(model.model_json_schema())
     example: dict[str, Any] = {}
     fields = sorted(model.model_fields.items(), key=lambda item: not item[1].is_required())
-    for name, field in fields:
+    for field_name, field in fields:
+        name = field.alias or field_name
         kind = _kind(schema["properties"][name])
         meaning = (field.description or "").replace("|", "\\|")
         text += f"| `{name}` | {kind} | {_default(field)} | {meaning} |\n"
@@ -185,7 +187,9 @@ def _in_example(model: type[Entry], name: str) -> bool:
         return name in ("pipeline", "blob", "data_paths", "description")
     if model is PipelineEntry:
         return name not in ("data_paths", "datasets")
-    return (model, name) not in ((ScheduleEntry, "cron"), (DatasetEntry, "id"))
+    if model is ScheduleEntry:
+        return name in ("frequency", "interval", "time_of_day", "time_zone", "except", "catch_up")
+    return (model, name) != (DatasetEntry, "id")
 
 
 def _default(field: FieldInfo) -> str:

@@ -11,25 +11,36 @@ from __future__ import annotations
 import logging
 import secrets
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 from shared.blobs import BlobFacts
-from shared.config import BlobSource, Config, Start, Trigger
+from shared.config import BlobSource, Config, ScheduleSource, Start, Trigger
 from shared.errors import (
+    BodyTooLarge,
     InvalidRequest,
     KeyReused,
     MissingValue,
     Problem,
     RenderError,
+    RequestError,
     RequestTooLarge,
 )
-from shared.events import BlobEvent, Event, HttpEvent, dump_event, event_id
+from shared.events import (
+    BlobEvent,
+    Event,
+    HttpEvent,
+    ScheduleEvent,
+    dump_event,
+    event_id,
+    print_instant,
+)
 from shared.ledger import GRACE, Ledger, Sighting, TriggerState
 from shared.people import decided
 from shared.pipelines import published_pipeline
 from shared.rendering import render
+from shared.schedules import delay
 from shared.submissions import LEASE, Decision, State, Submission, stamp
 
 logger = logging.getLogger(__name__)
@@ -125,13 +136,50 @@ class Accepting:
         """
         trigger = self._config.triggers[news.trigger]
         event = self.look(trigger, news) if isinstance(news, BlobNotice) else news
-        asked = decision is not None and decision.action == RUN_NOW
+        asked = is_asked(decision)
         ignored = event if isinstance(event, Ignored) else self._gate(trigger, event, asked=asked)
         if ignored is not None:
             self._log_ignored(news, ignored)
             return ignored
         assert not isinstance(event, Ignored)  # noqa: S101 — tells the type checker what the line above decided
         return self._claim(trigger, event, decision)
+
+    def accept_past(self, event: ScheduleEvent) -> Accepted:
+        """Record an occurrence that a person asks for, however old it is: the trigger's floor does not count.
+
+        Raises:
+            LedgerUnavailable: The event is not safe yet.
+        """
+        return self._claim(self._config.triggers[event.trigger], event, None)
+
+    def skip_all(self, missed: Sequence[tuple[ScheduleEvent, str]]) -> None:
+        """Record occurrences that are missed on purpose, each with the reason.
+
+        Raises:
+            LedgerUnavailable: Some may not be recorded; give them all again.
+        """
+        now = self._clock()
+        skipped = [
+            replace(
+                self._unsent(self._config.triggers[event.trigger], event, now),
+                state=State.SKIPPED,
+                reason=reason,
+            )
+            for event, reason in missed
+        ]
+        self._ledger.record_all(skipped)
+        for submission in skipped:
+            logger.info(
+                "submission %s of trigger %s is skipped: %s",
+                submission.id,
+                submission.trigger,
+                submission.reason,
+                extra={
+                    "action": "submission_skipped",
+                    "trigger": submission.trigger,
+                    "submission": submission.id,
+                },
+            )
 
     def look(self, trigger: Trigger, news: BlobNotice) -> BlobEvent | Ignored:
         """Match by name, look at the blob, and match in full.
@@ -180,7 +228,7 @@ class Accepting:
                 f"the request takes more than {MAX_EVENT_BYTES // 1024} KiB in the ledger; send a path instead of data"
             )
         now = self._clock()
-        submission = self._submission(trigger, event, now)
+        submission = self._submission(trigger, event, now, decision)
         if decision is not None:
             submission = decided(submission, decision)
         claimed_at = self._monotonic()
@@ -190,35 +238,39 @@ class Accepting:
         _log_claim(claim.submission, won=claim.won)
         return Accepted(submission=claim.submission, won=claim.won, claimed_at=claimed_at)
 
-    def _submission(self, trigger: Trigger, event: Event, now: datetime) -> Submission:
+    def _submission(
+        self, trigger: Trigger, event: Event, now: datetime, decision: Decision | None
+    ) -> Submission:
         identifier = event_id(event)
         body, failure = b"", None
         try:
             body = build_run_body(self._config, trigger, event, stamp=stamp(identifier, 1))
-        except MissingValue as error:
-            if isinstance(event, HttpEvent):
-                raise InvalidRequest(
-                    f"the trigger needs {error.name}",
-                    problems=[
-                        Problem(where=error.name, message=f"is missing: {error.where} uses it")
-                    ],
-                ) from error
-            failure = str(error)
         except RenderError as error:
+            if isinstance(event, HttpEvent):
+                raise _callers_mistake(error) from error
             failure = str(error)
+        submission = replace(self._unsent(trigger, event, now), body=body or None)
+        if failure:
+            return replace(submission, state=State.DEAD, reason=failure)
+        begin = _begin(trigger, event)
+        if begin > now and not is_asked(decision):
+            # It is claimed now and sent then, whatever becomes of this process or of the file's jitter meanwhile.
+            reason = f"waits until {print_instant(begin)}: the schedule has a jitter"
+            return replace(submission, state=State.PENDING, reason=reason, due=begin, since=begin)
+        return replace(submission, due=now + LEASE)
+
+    def _unsent(self, trigger: Trigger, event: Event, now: datetime) -> Submission:
+        """Return a submission of an event, before anything is decided or rendered."""
         return Submission(
-            id=identifier,
+            id=event_id(event),
             trigger=trigger.name,
             pipeline=trigger.pipeline.name,
             kind=trigger.pipeline.kind,
             place=trigger.pipeline.place,
             event=event,
-            body=body or None,
+            body=None,
             created=now,
             updated=now,
-            state=State.DEAD if failure else State.SUBMITTING,
-            reason=failure,
-            due=None if failure else now + LEASE,
             capability=secrets.token_urlsafe(24),
         )
 
@@ -231,6 +283,22 @@ class Accepting:
             ignored.reason,
             extra={"action": "event_ignored", "trigger": news.trigger, "reason": ignored.reason},
         )
+
+
+def _callers_mistake(error: RenderError) -> RequestError:
+    """Return what a value that cannot be made says to the caller who sent what it is made of."""
+    if isinstance(error, BodyTooLarge):
+        return RequestTooLarge(str(error))
+    if isinstance(error, MissingValue):
+        problem = Problem(where=error.name, message=f"is missing: {error.where} uses it")
+        return InvalidRequest(f"the trigger needs {error.name}", problems=[problem])
+    problem = Problem(where=error.where, message=str(error).removeprefix(f"{error.where}: "))
+    return InvalidRequest("a value cannot be made from this request", problems=[problem])
+
+
+def is_asked(decision: Decision | None) -> bool:
+    """Return whether somebody wants exactly this to run, now, however old it is."""
+    return decision is not None and decision.action == RUN_NOW
 
 
 def build_run_body(config: Config, trigger: Trigger, event: Event, *, stamp: str) -> bytes:
@@ -255,7 +323,25 @@ def sighting(trigger: Trigger, *, now: datetime) -> Sighting:
             floor = now - GRACE
         case _:
             floor = start
-    return Sighting(name=trigger.name, place=trigger.source.place, floor=floor, time=now)
+    behind = None
+    if isinstance(trigger.source, ScheduleSource) and trigger.source.schedule.run_at_start:
+        # The first sight's own minute is an occurrence, so it must not count as recorded yet.
+        behind = first_minute(now) - timedelta.resolution
+    return Sighting(
+        name=trigger.name, place=trigger.source.place, floor=floor, time=now, behind=behind
+    )
+
+
+def first_minute(first_seen: datetime) -> datetime:
+    """Return what schedules without a start are counted from: the first sight, cut to the minute."""
+    return first_seen.replace(second=0, microsecond=0)
+
+
+def _begin(trigger: Trigger, event: Event) -> datetime:
+    """Return when an event's run may start: an occurrence's own time, and its jitter."""
+    if not isinstance(trigger.source, ScheduleSource) or not trigger.source.jitter:
+        return event.time
+    return event.time + delay(event_id(event), at_most=trigger.source.jitter)
 
 
 def closed(
@@ -269,7 +355,7 @@ def closed(
         event: What happened.
         asked: Whether a person asks for exactly this: then it may be as old as it likes.
     """
-    if not (trigger.enabled if state.enabled is None else state.enabled):
+    if not state.is_enabled(by_file=trigger.enabled):
         who = "the triggers file" if state.enabled is None else "a person"
         reason = f"trigger {state.name} is disabled by {who}"
         return Ignored(reason=reason, condition="enabled", value="false")

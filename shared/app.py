@@ -6,8 +6,9 @@ import functools
 import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,7 +25,7 @@ from shared.ledger.azure_table import CLIENT_OPTIONS, AzureTable
 from shared.operations import Operations
 from shared.searching import Searching
 from shared.sending import Sending
-from shared.settings import Settings, check_connections, storage_endpoint
+from shared.settings import Settings, blob_connection_problem, storage_endpoint
 from shared.tick import Ticking
 from shared.transport import Transport, host_of, kept_alive_session
 from shared.workspace_client import Workspace, WorkspaceClient
@@ -44,12 +45,19 @@ class App:
         operations: What blobs, calls and people start.
         api: What the HTTP routes work on.
         ticking: What the timer function does.
+        closers: What closes the edges' connections.
     """
 
     config: Config
     operations: Operations
     api: Api
     ticking: Ticking
+    closers: tuple[Callable[[], None], ...] = ()
+
+    def close(self) -> None:
+        """Close all connections; for programs that end before their process does."""
+        for close in self.closers:
+            close()
 
 
 def compose(
@@ -113,21 +121,28 @@ def build(environment: Mapping[str, str]) -> App:
         SettingError: An app setting is missing or wrong.
     """
     settings = Settings.read(environment, app_dir=APP_DIR)
-    config = load_config(settings.triggers_file, settings=environment)
-    check_connections(config, environment)
+    config = load_config(
+        settings.triggers_file,
+        settings=environment,
+        connection_problem=partial(blob_connection_problem, environment),
+    )
     tokens = Tokens(environment)
     hosts = frozenset(host_of(pipeline.endpoint) for pipeline in config.pipelines.values())
-    return compose(
+    table = _ledger_table(settings, environment, tokens)
+    blobs = Blobs(environment, tokens=tokens)
+    workspace = WorkspaceClient(Transport(tokens, hosts=hosts), tokens=tokens)
+    app = compose(
         config,
-        table=_ledger_table(settings, environment, tokens),
-        head=Blobs(environment, tokens=tokens).head,
-        workspace=WorkspaceClient(Transport(tokens, hosts=hosts), tokens=tokens),
+        table=table,
+        head=blobs.head,
+        workspace=workspace,
         clock=lambda: datetime.now(UTC),
         roles=settings.roles,
     )
+    return replace(app, closers=(table.close, blobs.close, workspace.close, tokens.close))
 
 
-def _ledger_table(settings: Settings, environment: Mapping[str, str], tokens: Tokens) -> Table:
+def _ledger_table(settings: Settings, environment: Mapping[str, str], tokens: Tokens) -> AzureTable:
     """Return the ledger's table; its client is made with the first call."""
     place = storage_endpoint(environment, settings.ledger_connection, service="table")
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from shared.events import Source
 from shared.matching import PathRule
 from shared.runs import Scalar
-from shared.schedules import Schedule
+from shared.schedules import CatchUp, Schedule
 from shared.submissions import Policy
 from shared.templates import Template
 
@@ -127,10 +127,14 @@ class ScheduleSource:
     Attributes:
         schedule: When.
         definition: The schedule as the file wrote it, normalised: a change of it is a new first sight.
+        catch_up: What is made up for.
+        jitter: How much later an occurrence may start; nothing when zero.
     """
 
     schedule: Schedule
     definition: str
+    catch_up: CatchUp = field(default_factory=CatchUp)
+    jitter: timedelta = timedelta()
 
     @property
     def source(self) -> Source:

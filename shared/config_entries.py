@@ -10,7 +10,8 @@ from pydantic_core import ErrorDetails
 
 from shared.config_document import Path
 from shared.config_problems import Problems, nearest
-from shared.config_schema import BlobEntry, HttpEntry, ScheduleEntry
+from shared.config_schema import BlobEntry, HttpEntry
+from shared.config_schema_schedule import ScheduleEntry
 from shared.config_schema_values import (
     DATASET_TAG,
     PLACE_TAG,
@@ -38,7 +39,7 @@ _NEEDED = {
     "bool_type": "true or false is needed, without quotes",
     "dict_type": "a map is needed (key: value)",
     "model_type": "a map is needed (key: value)",
-    "list_type": 'a list is needed, such as ["*.csv"]',
+    "list_type": "a list is needed, in square brackets",
 }
 """What is allowed, by pydantic's type of error."""
 
@@ -93,7 +94,7 @@ def _report(model: type[Entry], detail: ErrorDetails, path: Path, problems: Prob
     found = problems.found(where)
     if kind == "extra_forbidden" and holder is not None:
         key = str(where[-1])
-        allowed = list(holder.model_fields)
+        allowed = holder.key_names()
         problems.add(
             where,
             f"the key {key} is not known{nearest(key, allowed)}; allowed are {', '.join(allowed)}",

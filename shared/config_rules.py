@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, time, timedelta
 from urllib.parse import SplitResult, urlsplit
 
 from shared.cron import Cron
-from shared.durations import read_duration
+from shared.durations import print_duration, read_duration
 from shared.events import read_instant
+from shared.exclusions import read_days
+from shared.zones import find_zone
 
 NAME = r"^[a-z][a-z0-9-]{0,62}$"
 """Names of triggers and pipelines: they become function names, row keys and parts of URLs."""
@@ -30,6 +32,13 @@ _WORKSPACE = re.compile(
 )
 _REGION = re.compile(r"([a-z0-9-]+)\.(?:api\.azureml\.ms|aether\.ms|api\.ml\.azure\.(?:cn|us))\Z")
 
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?(?:Z|[+-]\d\d:\d\d)?")
+_TIME_OF_DAY = re.compile(r"([0-9]{1,2}):([0-9]{2})")
+
+MAX_JITTER = timedelta(hours=12)
+"""Well below `give_up_after`'s default of a day."""
+MAX_WINDOW = timedelta(days=366)
+
 SCOPES = {
     "public": "https://management.azure.com/.default",
     "china": "https://management.chinacloudapi.cn/.default",
@@ -37,6 +46,7 @@ SCOPES = {
 }
 """The token scope of published pipelines by cloud: its Azure Resource Manager, as in the v1 SDK."""
 
+_STUDIO = {"ml.azure.com", "studio.ml.azure.cn", "ml.azure.us", "portal.azure.com"}
 _CLOUDS = {".azure.cn": "china", ".azure.us": "usgov"}
 
 
@@ -94,6 +104,10 @@ def folder(text: str) -> str:
             "path may not hold {, } or %, which the Functions host reads as binding expressions; "
             "choose with include and exclude below a folder without them"
         )
+    if "*" in text:
+        raise ValueError(
+            'path is a folder, not a pattern; choose blobs in it with include, such as ["*.csv"]'
+        )
     text = text.removesuffix("/") if text != "/" else text
     parts = text.split("/")
     if text and ("" in parts or "." in parts or ".." in parts or "\\" in text):
@@ -111,6 +125,10 @@ def pattern(text: str) -> str:
         raise ValueError(
             "a pattern is matched against the path below path, such as *.csv: no / at its start or "
             "end, no //, no . or .. and not empty"
+        )
+    if "{" in text:
+        raise ValueError(
+            'a pattern knows no { }: list one pattern for each, such as ["*.csv", "*.json"]'
         )
     if any("**" in part and part != "**" for part in parts):
         raise ValueError("** stands alone between slashes: write **/*.csv")
@@ -141,6 +159,82 @@ def cron(text: str) -> str:
     return text
 
 
+def time_zone(text: str) -> str:
+    """Check the name of a time zone."""
+    find_zone(text)
+    return text
+
+
+def moment(text: str) -> str:
+    """Check `start_time` or `end_time`: a local time, or an instant with its offset."""
+    read_moment(text)
+    return text
+
+
+def read_moment(text: str) -> datetime:
+    """Return a local time (naive), or an instant when there is an offset."""
+    if not _MOMENT.fullmatch(text):
+        raise ValueError(
+            "a time is written 2027-03-01T06:00:00, local to time_zone; an offset (Z, +01:00) may follow"
+        )
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError("there is no such day or time in the calendar") from None
+
+
+def time_of_day(text: str) -> str:
+    """Check a time of day."""
+    read_time_of_day(text)
+    return text
+
+
+def read_time_of_day(text: str) -> time:
+    """Return the time of a checked `time_of_day`."""
+    found = _TIME_OF_DAY.fullmatch(text)
+    if found is None or int(found[1]) > 23 or int(found[2]) > 59:
+        raise ValueError("a time of day is hour:minute from 0:00 to 23:59, such as 6:30")
+    return time(int(found[1]), int(found[2]))
+
+
+def days(text: str) -> str:
+    """Check one of `except`."""
+    read_days(text)
+    return text
+
+
+def month_day(number: int) -> int:
+    """Check one of `month_days`."""
+    if number != -1 and not 1 <= number <= 31:
+        raise ValueError("a day of the month is 1 to 31, or -1 for the last")
+    return number
+
+
+def each_once[V](values: list[V]) -> list[V]:
+    """Check that a list has something in it, and nothing twice."""
+    if not values:
+        raise ValueError("the list is empty; name at least one, or remove the key")
+    if len(set(values)) < len(values):
+        raise ValueError("something stands there twice; name each once")
+    return values
+
+
+def jitter(text: str) -> str:
+    """Check a jitter."""
+    return _bounded(text, most=MAX_JITTER)
+
+
+def catch_up_window(text: str) -> str:
+    """Check a window of missed occurrences."""
+    return _bounded(text, most=MAX_WINDOW)
+
+
+def _bounded(text: str, *, most: timedelta) -> str:
+    if read_duration(text) > most:
+        raise ValueError(f"at most {print_duration(most)} is allowed")
+    return text
+
+
 def scope(text: str) -> str:
     """Check a token scope."""
     if not re.fullmatch(r"https://[A-Za-z0-9.-]+(?:/[^\s?#]*)?/\.default", text):
@@ -156,7 +250,14 @@ def endpoint(text: str) -> str:
     except ValueError:
         host, url = None, SplitResult("", "", "", "", "")
     if not host or url.scheme not in ("https", "http") or re.search(r"\s", text):
-        raise ValueError("an endpoint is an address that begins with https://")
+        raise ValueError(
+            "an endpoint is an address that begins with https:// and ends with /PipelineRuns/PipelineSubmit/<id>"
+        )
+    if host.lower() in _STUDIO:
+        raise ValueError(
+            "this is the address of a page of the studio; copy the REST endpoint that the page shows, which ends with "
+            "/PipelineRuns/PipelineSubmit/<id>"
+        )
     if url.scheme == "http" and not _is_loopback(host):
         raise ValueError("the address must begin with https:// (http is for this machine only)")
     if url.username is not None or url.password is not None:

@@ -9,15 +9,11 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, Field
 
 from shared import config_rules as rules
+from shared.config_schema_schedule import ScheduleEntry
 from shared.config_schema_values import Entry, Text, ValuesEntry
-from shared.recurrence import MAX_INTERVAL
-
-
-def _lower(value: object) -> object:
-    return value.lower() if isinstance(value, str) else value
 
 
 class WorkspaceEntry(Entry):
@@ -78,46 +74,6 @@ class PipelineEntry(ValuesEntry):
         "out.",
         examples=["https://management.azure.com/.default"],
     )
-
-
-class ScheduleEntry(Entry):
-    """A time comes. Either `frequency` or `cron`; all times are UTC."""
-
-    title: ClassVar[str] = "triggers.<name>.schedule"
-
-    frequency: (
-        Annotated[Literal["minute", "hour", "day", "week"], BeforeValidator(_lower)] | None
-    ) = Field(
-        default=None,
-        description="The unit that `interval` counts, from the minute in which the app first saw "
-        "the schedule. Upper or lower case.",
-        examples=["minute"],
-    )
-    interval: Annotated[int, Field(ge=1, le=MAX_INTERVAL)] | None = Field(
-        default=None,
-        description="How many units lie between two occurrences; 1 when left out. "
-        "Only with `frequency`.",
-        examples=[15],
-    )
-    cron: Annotated[Text, AfterValidator(rules.cron)] | None = Field(
-        default=None,
-        description="Five fields: minute, hour, day of month, month, day of week.",
-        examples=["30 6 * * MON-FRI"],
-    )
-    run_at_start: bool = Field(
-        default=False,
-        description="Whether the minute in which the app first sees the schedule counts as an "
-        "occurrence too.",
-        examples=[True],
-    )
-
-    @model_validator(mode="after")
-    def _says_when_once(self) -> ScheduleEntry:
-        if (self.frequency is None) == (self.cron is None):
-            raise ValueError("a schedule has either frequency (with interval) or cron")
-        if self.cron is not None and self.interval is not None:
-            raise ValueError("interval goes with frequency, not with cron; remove it")
-        return self
 
 
 class BlobEntry(Entry):

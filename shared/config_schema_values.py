@@ -56,6 +56,11 @@ class Entry(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
     title: ClassVar[str] = ""
 
+    @classmethod
+    def key_names(cls) -> list[str]:
+        """Return the keys as the file writes them; `except`, a word of Python, is a field of another name."""
+        return [field.alias or name for name, field in cls.model_fields.items()]
+
 
 class PlaceEntry(Entry):
     """Where a data path or dataset lies, on triggers of any source."""

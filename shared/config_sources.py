@@ -10,27 +10,12 @@ from shared.config import (
     BlobSource,
     Datastore,
     HttpSource,
-    ScheduleSource,
     Start,
 )
 from shared.config_document import Path
 from shared.config_problems import Problems, report_unknown
-from shared.config_schema import BlobEntry, HttpEntry, ScheduleEntry
-from shared.cron import Cron
+from shared.config_schema import BlobEntry, HttpEntry
 from shared.matching import PathRule
-from shared.recurrence import Frequency, Recurrence
-from shared.schedules import Schedule
-
-
-def schedule_source(entry: ScheduleEntry) -> ScheduleSource:
-    """Return a schedule; the model has checked it."""
-    rule: Cron | Recurrence
-    if entry.frequency is None:
-        rule = Cron(entry.cron or "")
-    else:
-        rule = Recurrence(frequency=Frequency(entry.frequency), interval=entry.interval or 1)
-    schedule = Schedule(rule=rule, run_at_start=entry.run_at_start)
-    return ScheduleSource(schedule=schedule, definition=schedule.definition)
 
 
 def http_source(entry: HttpEntry, *, names: Collection[str]) -> HttpSource:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -53,6 +53,22 @@ def read_instant(text: str) -> datetime:
     return instant.astimezone(UTC)
 
 
+class Metadata(Mapping[str, str]):
+    """A blob's metadata for templates: names whatever their casing, as in Azure Storage."""
+
+    def __init__(self, values: Mapping[str, str]) -> None:
+        self._values = {name.lower(): value for name, value in values.items()}
+
+    def __getitem__(self, name: str) -> str:
+        return self._values[name.lower()]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScheduleEvent:
     """An occurrence of a schedule.
@@ -60,10 +76,14 @@ class ScheduleEvent:
     Attributes:
         trigger: The trigger's name.
         time: The scheduled instant in UTC, not when somebody noticed.
+        window_start: The occurrence before this one; None where there is none.
+        time_zone: The IANA name of the schedule's zone.
     """
 
     trigger: str
     time: datetime
+    window_start: datetime | None = None
+    time_zone: str = "UTC"
 
     @property
     def source(self) -> Source:
@@ -77,11 +97,23 @@ class ScheduleEvent:
 
     def names(self) -> dict[str, Any]:
         """Return what templates may name."""
-        return {"schedule": {"time": self.time}}
+        from zoneinfo import ZoneInfo
+
+        names = {
+            "time": self.time,
+            "local_time": self.time.astimezone(ZoneInfo(self.time_zone)),
+            "window_end": self.time,
+        }
+        if self.window_start is not None:
+            names["window_start"] = self.window_start
+        return {"schedule": names}
 
     def to_json(self) -> dict[str, Any]:
         """Return what the ledger keeps."""
-        return {"trigger": self.trigger, "time": print_instant(self.time)}
+        record = {"trigger": self.trigger, "time": print_instant(self.time)}
+        if self.window_start is not None:
+            record["window_start"] = print_instant(self.window_start)
+        return {**record, "time_zone": self.time_zone}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,7 +168,7 @@ class BlobEvent:
                 "etag": self.etag,
                 "size": self.size,
                 "last_modified": self.last_modified,
-                "metadata": self.metadata,
+                "metadata": Metadata(self.metadata),
             }
         }
 
@@ -252,6 +284,8 @@ def load_event(data: bytes) -> Event:
             return BlobEvent(**record)
         record["time"] = read_instant(record["time"])
         if source is Source.SCHEDULE:
+            if "window_start" in record:
+                record["window_start"] = read_instant(record["window_start"])
             return ScheduleEvent(**record)
         record["key"] = tuple(record["key"])
         return HttpEvent(**record)

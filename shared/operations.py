@@ -7,12 +7,22 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from shared.accepting import Accepted, Accepting, BlobNotice, Ignored, build_run_body
-from shared.config import Config, Trigger
-from shared.errors import NotAllowed, NotFound
-from shared.events import Event
+from shared.accepting import (
+    Accepted,
+    Accepting,
+    BlobNotice,
+    Ignored,
+    build_run_body,
+    first_minute,
+    sighting,
+)
+from shared.config import Config, ScheduleSource, Trigger
+from shared.errors import NotAllowed, NotFound, WrongSource
+from shared.events import Event, ScheduleEvent
 from shared.ledger import Ledger, Tick
 from shared.listing import Listing, Wanted, list_submissions
+from shared.lookahead import Outlook, look_ahead
+from shared.occurrences import schedule_event
 from shared.people import check_replay, decided, dropped, replayed
 from shared.previewing import News, Preview, preview
 from shared.runs import RunGone
@@ -69,6 +79,42 @@ class Operations:
         if name not in self.config.triggers:
             raise NotFound("there is no trigger of that name in the triggers file")
         return self.config.triggers[name]
+
+    def upcoming(self, name: str, *, since: datetime | None = None, count: int = 5) -> Outlook:
+        """Return the next occurrences of a trigger's schedule; nothing is recorded.
+
+        Args:
+            name: The trigger.
+            since: From when on, itself included; now when None.
+            count: How many.
+
+        Raises:
+            NotFound: There is no such trigger.
+            WrongSource: It does not start from a schedule.
+            LedgerUnavailable: The ledger did not answer.
+        """
+        source = schedule_of(self.trigger(name))
+        known = self.ledger.known(name)
+        seen = known.first_seen if known and known.place == source.place else self.clock()
+        return look_ahead(
+            source.schedule,
+            anchor=first_minute(seen),
+            since=since or self.clock(),
+            count=count,
+        )
+
+    def occurrence(self, name: str, time: datetime) -> ScheduleEvent:
+        """Return an instant as an event of a schedule, with its window, whether it is one of its occurrences or not.
+
+        Raises:
+            NotFound: There is no trigger of that name.
+            WrongSource: It is not a schedule.
+            LedgerUnavailable: The ledger did not answer.
+        """
+        trigger = self.trigger(name)
+        source = schedule_of(trigger)
+        state = self.ledger.peek([sighting(trigger, now=self.clock())])[name]
+        return schedule_event(name, source, time, anchor=first_minute(state.first_seen))
 
     def submission(self, submission_id: str) -> Submission:
         """Return a submission, whatever its state.
@@ -261,6 +307,19 @@ class Operations:
             LedgerUnavailable: It does not.
         """
         return self.ledger.tick()
+
+
+def schedule_of(trigger: Trigger) -> ScheduleSource:
+    """Return a trigger's schedule.
+
+    Raises:
+        WrongSource: It starts from something else.
+    """
+    if isinstance(trigger.source, ScheduleSource):
+        return trigger.source
+    raise WrongSource(
+        f"trigger {trigger.name} starts from {trigger.source.source}, not from a schedule"
+    )
 
 
 def log_decision(action: str, submission: Submission) -> None:

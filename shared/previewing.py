@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from shared.accepting import (
     Accepting,
@@ -11,12 +11,15 @@ from shared.accepting import (
     Ignored,
     build_run_body,
     closed,
+    first_minute,
     sighting,
 )
 from shared.config import Config, ScheduleSource, Trigger
 from shared.errors import RenderError, StorageUnavailable, TokenUnavailable
 from shared.events import Event, HttpEvent, ScheduleEvent, event_id
 from shared.ledger import Ledger, TriggerState
+from shared.lookahead import look_ahead
+from shared.occurrences import schedule_event
 from shared.submissions import stamp
 
 
@@ -81,6 +84,9 @@ def _preview(
     ignored = closed(trigger, state, event) or _no_occurrence(trigger, state, event)
     if ignored is not None:
         return Preview(trigger=trigger.name, ignored=ignored)
+    if isinstance(event, ScheduleEvent) and isinstance(trigger.source, ScheduleSource):
+        anchor = first_minute(state.first_seen)
+        event = schedule_event(trigger.name, trigger.source, event.time, anchor=anchor)
     identifier = event_id(event)
     known = None if _is_new(event) else ledger.get(identifier)
     if known is not None:
@@ -104,14 +110,9 @@ def _is_new(event: Event) -> bool:
 def _no_occurrence(trigger: Trigger, state: TriggerState, event: Event) -> Ignored | None:
     if not isinstance(trigger.source, ScheduleSource) or not isinstance(event, ScheduleEvent):
         return None
-    schedule = trigger.source.schedule
-    anchor = state.first_seen.replace(second=0, microsecond=0)
-    just_before = event.time - timedelta(microseconds=1)
-    if event.time > anchor:
-        latest = schedule.latest(anchor=anchor, after=just_before, until=event.time)
-        if latest is not None:
-            return None
-    elif event.time == anchor and schedule.run_at_start:
+    schedule, anchor = trigger.source.schedule, first_minute(state.first_seen)
+    found = look_ahead(schedule, anchor=anchor, since=event.time, count=1).occurrences
+    if found and found[0].time == event.time:
         return None
     time = f"{event.time:%Y-%m-%dT%H:%M:%SZ}"
     reason = f"{time} is no occurrence of {schedule.definition}, counted from {anchor:%Y-%m-%dT%H:%M:%SZ}"

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from itertools import islice
+from datetime import datetime
 
-from shared.accepting import sighting
+from shared.accepting import first_minute, sighting
 from shared.config import ScheduleSource, Trigger
 from shared.ledger import Ledger, TriggerState
 from shared.ledger.table import Row
 from shared.listing import latest_of
+from shared.lookahead import look_ahead
 
 NEXT = 5
 """Occurrences that are told."""
@@ -20,9 +20,6 @@ LATEST = 5
 """Submissions that are told of one trigger; of many, of each as many among the newest 1,000 of all."""
 
 LATEST_PAGES = 5
-
-HORIZON = timedelta(days=2 * 366)
-"""How far ahead occurrences are looked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,15 +92,10 @@ def switch(
     )
 
 
-def is_enabled(trigger: Trigger, state: TriggerState) -> bool:
-    """Return whether a trigger starts anything: a person's word, else the file's."""
-    return trigger.enabled if state.enabled is None else state.enabled
-
-
 def _report(
     trigger: Trigger, state: TriggerState, latest: list[Row], *, now: datetime
 ) -> TriggerReport:
-    enabled = is_enabled(trigger, state)
+    enabled = state.is_enabled(by_file=trigger.enabled)
     coming = _coming(trigger.source, state, now) if enabled else ()
     return TriggerReport(
         trigger=trigger, state=state, enabled=enabled, next=coming, latest=tuple(latest)
@@ -113,6 +105,6 @@ def _report(
 def _coming(source: object, state: TriggerState, now: datetime) -> tuple[datetime, ...]:
     if not isinstance(source, ScheduleSource):
         return ()
-    anchor = state.first_seen.replace(second=0, microsecond=0)
-    times = source.schedule.occurrences(anchor=anchor, after=max(now, anchor), until=now + HORIZON)
-    return tuple(islice(times, NEXT))
+    anchor = first_minute(state.first_seen)
+    outlook = look_ahead(source.schedule, anchor=anchor, since=now, count=NEXT)
+    return tuple(one.time for one in outlook.occurrences)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import jinja2
 import jinja2.utils
@@ -110,14 +111,26 @@ class _Environment(SandboxedEnvironment):
 
 
 def _date(value: object, form: str = "%Y-%m-%d") -> str:
-    """Print an instant, or ISO 8601 text, in UTC (`strftime` codes)."""
+    """Print an instant, or ISO 8601 text, in UTC (`strftime` codes); a local time as its own clock shows it."""
     if isinstance(value, _Missing):
         raise value.failure
     try:
         instant = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
     except (TypeError, ValueError):
         raise ValueError(f"the filter date needs an instant and got {value!r}") from None
-    return (instant.astimezone(UTC) if instant.tzinfo else instant).strftime(form)
+    if instant.tzinfo is not None and not _is_local(instant):
+        instant = instant.astimezone(UTC)
+    return instant.strftime(form)
+
+
+def _is_local(instant: datetime) -> bool:
+    """Whether an instant is meant as a local time: only `schedule.local_time` has a zone of its own."""
+    return isinstance(instant.tzinfo, ZoneInfo)
+
+
+def _instant(instant: datetime) -> str:
+    """Print an instant in UTC, a local time with its offset."""
+    return instant.isoformat() if _is_local(instant) else print_instant(instant)
 
 
 def _number[T: (int, float)](kind: Callable[[Any], T]) -> Callable[..., T]:
@@ -143,7 +156,7 @@ def _tojson(value: object) -> str:
 
 def _printed(value: object) -> object:
     if isinstance(value, datetime):
-        return print_instant(value)
+        return _instant(value)
     if isinstance(value, Mapping):
         return dict(value)
     if isinstance(value, _Missing):
@@ -162,7 +175,7 @@ def as_scalar(value: object) -> str | int | float | bool:
         case _Missing():
             raise value.failure
         case datetime():
-            return print_instant(value)
+            return _instant(value)
         case str():
             return str(value)  # a plain one, not a subclass of it
         case float() if not math.isfinite(value):

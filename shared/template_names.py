@@ -13,7 +13,13 @@ ANY = "*"
 _EVERYWHERE: tuple[str, ...] = ("trigger.name", "event.time")
 
 NAMES: dict[Source, tuple[str, ...]] = {
-    Source.SCHEDULE: (*_EVERYWHERE, "schedule.time"),
+    Source.SCHEDULE: (
+        *_EVERYWHERE,
+        "schedule.time",
+        "schedule.local_time",
+        "schedule.window_start",
+        "schedule.window_end",
+    ),
     Source.BLOB: (
         *_EVERYWHERE,
         "blob.name",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -18,9 +18,8 @@ from shared.accepting import Accepted, Accepting, sighting
 from shared.config import Config
 from shared.due import DueReport, DueWork
 from shared.errors import Unavailable
-from shared.events import ScheduleEvent
-from shared.ledger import Ledger, Tick
-from shared.occurrences import due_occurrences
+from shared.ledger import Ledger, Tick, TriggerState
+from shared.occurrences import Plan, plan_occurrences
 from shared.sending import Sending
 from shared.submissions import Submission
 
@@ -98,10 +97,10 @@ class Ticking:
         before = self._ledger.tick()
         triggers = self._config.triggers.values()
         states = self._ledger.see_all(sighting(trigger, now=now) for trigger in triggers)
-        events = due_occurrences(
+        plan = plan_occurrences(
             self._config, states, evaluated_until=before.evaluated_until, now=now
         )
-        accepted, failure = self._claim(events)
+        accepted, failure = self._claim(plan, states)
         if failure is None:
             walked_to = self._ledger.repair(before.walked_to, now=now, limit=REPAIR_ROWS)
             evaluated = max(now, before.evaluated_until or now)
@@ -123,15 +122,20 @@ class Ticking:
         )
         return TickReport(time=now, sent=sent, due=due)
 
-    def _claim(self, events: Iterable[ScheduleEvent]) -> tuple[list[Accepted], Unavailable | None]:
+    def _claim(
+        self, plan: Plan, states: Mapping[str, TriggerState]
+    ) -> tuple[list[Accepted], Unavailable | None]:
+        """Record what is planned, and how far each trigger came: before `evaluated_until` moves."""
         accepted: list[Accepted] = []
-        for event in events:
-            try:
+        try:
+            for event in plan.run:
                 result = self._accepting.accept(event)
-            except Unavailable as error:
-                return accepted, error
-            if isinstance(result, Accepted) and result.won:
-                accepted.append(result)
+                if isinstance(result, Accepted) and result.won:
+                    accepted.append(result)
+            self._accepting.skip_all(plan.skip)
+            self._ledger.leave_behind(plan.marks, states)
+        except Unavailable as error:
+            return accepted, error
         return accepted, None
 
     def _send(self, accepted: list[Accepted]) -> tuple[Submission, ...]:

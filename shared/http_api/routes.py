@@ -12,8 +12,15 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from shared.accepting import RUN_NOW, Ignored
-from shared.errors import LedgerError, NotFound, RenderError, RequestError, Unavailable
-from shared.events import print_instant
+from shared.errors import (
+    LedgerError,
+    LedgerUnavailable,
+    NotFound,
+    RenderError,
+    RequestError,
+    Unavailable,
+)
+from shared.events import ScheduleEvent, print_instant
 from shared.http_api.callers import Caller, Role, read_caller
 from shared.http_api.exchange import Reply, Request
 from shared.http_api.models import (
@@ -129,7 +136,9 @@ def _route(*roles: Role) -> Callable[[Handler], Route]:
             except (Unavailable, LedgerError) as error:
                 extra = {"action": "call_failed", **about}
                 logger.exception("a call could not be served", extra=extra)
-                return problem(503, "Not available now", str(error), **about)
+                lost = isinstance(error, LedgerUnavailable)
+                said = "the ledger did not answer; try again" if lost else str(error)
+                return problem(503, "Not available now", said, **about)
 
         answer.__name__, answer.__doc__ = handler.__name__, handler.__doc__
         return answer
@@ -148,6 +157,8 @@ def submit(call: Call) -> Reply:
     now = call.operations.clock()
     asked = read_run_now(trigger, call.request, now=now)
     event = asked or read_event(call.operations.config, trigger, call.request, now=now)
+    if isinstance(event, ScheduleEvent):
+        event = call.operations.occurrence(event.trigger, event.time)
     action = RUN_NOW if asked else "submit"
     decision = Decision(time=now, action=action, by=call.caller.name)
     known = asked is not None or call.caller.name is not None
@@ -356,5 +367,5 @@ def _about(api: Api, request: Request) -> dict[str, str]:
 def _beside(url: str, path: str) -> str:
     """Return the address of another resource of this API, under the same host and prefix."""
     parts = urlsplit(url)
-    prefix = parts.path.partition("/v1/")[0]
+    prefix = parts.path[: parts.path.lower().find("/v1/")]
     return f"{parts.scheme}://{parts.netloc}{prefix}/{path}"

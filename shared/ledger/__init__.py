@@ -4,8 +4,9 @@
 (`table.py`) is the seam to the table service, with two implementations: `azure_table.py` and `memory_table.py`.
 """
 
-from shared.ledger.ledger import Claim, Ledger, Tick
+from shared.ledger.ledger import Claim, Ledger
 from shared.ledger.sightings import GRACE, Sighting, TriggerState
 from shared.ledger.table import Table
+from shared.ledger.ticks import Tick
 
 __all__ = ["GRACE", "Claim", "Ledger", "Sighting", "Table", "Tick", "TriggerState"]

@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from shared.errors import LedgerError
-from shared.events import print_instant
 from shared.ledger import rows
 from shared.ledger.guarded import WRITE_TRIES, GuardedTable, unavailable
 from shared.ledger.sightings import Sighting, Sightings, TriggerState
 from shared.ledger.table import (
+    MAX_OPERATIONS,
     Delete,
     Insert,
     Merge,
@@ -29,6 +29,7 @@ from shared.ledger.table import (
     TableUnavailable,
     Value,
 )
+from shared.ledger.ticks import Tick, decode_tick, encode_tick
 from shared.submissions import OPEN, State, Submission
 
 MAX_COUNT_PAGES = 10
@@ -46,25 +47,6 @@ class Claim:
 
     won: bool
     submission: Submission
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tick:
-    """How far the ticks came.
-
-    Attributes:
-        evaluated_until: Every occurrence up to here has been claimed; None before the first tick.
-        last: When the last tick ended.
-        walked_to: Where the repair walk goes on; empty at the start of a round.
-        dead: How many submissions were `dead` then; None when no tick has counted yet.
-        held: How many were `held`.
-    """
-
-    evaluated_until: datetime | None = None
-    last: datetime | None = None
-    walked_to: str = ""
-    dead: int | None = None
-    held: int | None = None
 
 
 class Ledger:
@@ -102,6 +84,28 @@ class Ledger:
                 found = rows.decode_submission(row)
                 return Claim(won=row.values.get("token") == token, submission=found)
         raise unavailable(failure)
+
+    def record_all(self, submissions: Sequence[Submission]) -> None:
+        """Record many submissions that need nothing more, unless their events are recorded already.
+
+        Fifty go in one transaction; where one of those is there already, they go one by one.
+
+        Raises:
+            LedgerUnavailable: Some may not be recorded; record them all again.
+        """
+        at_once = MAX_OPERATIONS // 2
+        for first in range(0, len(submissions), at_once):
+            batch = submissions[first : first + at_once]
+            operations = [
+                operation
+                for submission in batch
+                for operation in _claim_operations(submission, _new_token())
+            ]
+            try:
+                self._table.transact(operations)
+            except (RowConflict, TableUnavailable):
+                for submission in batch:
+                    self.claim(submission)
 
     def update(
         self, submission: Submission, change: Callable[[Submission], Submission]
@@ -320,6 +324,16 @@ class Ledger:
         """See `Sightings.switch`."""
         return self._sightings.switch(sighting, change)
 
+    def known(self, name: str) -> TriggerState | None:
+        """See `Sightings.known`."""
+        return self._sightings.known(name)
+
+    def leave_behind(
+        self, marks: Mapping[str, datetime | None], states: Mapping[str, TriggerState]
+    ) -> None:
+        """See `Sightings.leave_behind`."""
+        self._sightings.leave_behind(marks, states)
+
     # The tick
 
     def tick(self) -> Tick:
@@ -328,16 +342,7 @@ class Ledger:
         Raises:
             LedgerUnavailable: The table did not answer.
         """
-        row = self._table.get(rows.TICK_KEY)
-        if row is None:
-            return Tick()
-        return Tick(
-            evaluated_until=rows.read_optional(row.values.get("evaluated_until")),
-            last=rows.read_optional(row.values.get("last")),
-            walked_to=str(row.values.get("walked_to") or ""),
-            dead=_count(row.values.get("dead")),
-            held=_count(row.values.get("held")),
-        )
+        return decode_tick(self._table.get(rows.TICK_KEY))
 
     def end_tick(self, tick: Tick) -> None:
         """Record how far a tick came.
@@ -345,16 +350,8 @@ class Ledger:
         Raises:
             LedgerUnavailable: The next tick evaluates the same occurrences again, which starts nothing twice.
         """
-        values: dict[str, Value] = {
-            "schema": rows.SCHEMA,
-            "evaluated_until": print_instant(tick.evaluated_until) if tick.evaluated_until else "",
-            "last": print_instant(tick.last) if tick.last else "",
-            "walked_to": tick.walked_to,
-        }
-        if tick.dead is not None and tick.held is not None:
-            values |= {"dead": tick.dead, "held": tick.held}
         try:
-            self._table.transact([Merge(rows.TICK_KEY, values)])
+            self._table.transact([Merge(rows.TICK_KEY, encode_tick(tick))])
         except TableUnavailable as error:
             raise unavailable(error) from error
 
@@ -427,10 +424,6 @@ def _index(submission: Submission) -> dict[str, Value]:
 def _written(submission: Submission, etag: str) -> Submission:
     due_key = rows.due_key(submission.due, submission.id) if submission.due else None
     return replace(submission, etag=etag, due_key=due_key)
-
-
-def _count(value: Value | None) -> int | None:
-    return value if isinstance(value, int) else None
 
 
 def _new_token() -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from shared.events import print_instant, read_instant
@@ -45,6 +45,9 @@ class TriggerState:
         switched_by: Who, where roles are on.
         gaps: The last times in which it was disabled by a person, each from and until: what happened then is not
             made up for. The last one has no end while it lasts.
+        enabled_at: When it was last switched on: nothing that a schedule missed before is made up for.
+        behind: How far the trigger's occurrences are recorded, when that is less far than the ticks came.
+        etag: The row's version; empty when it is not known.
     """
 
     name: str
@@ -52,12 +55,19 @@ class TriggerState:
     first_seen: datetime
     floor: datetime | None
     enabled: bool | None = None
+    enabled_at: datetime | None = None
+    behind: datetime | None = None
     switched: datetime | None = None
     switched_by: str | None = None
     gaps: tuple[tuple[datetime, datetime | None], ...] = ()
+    etag: str = field(default="", compare=False, repr=False)
+
+    def is_enabled(self, *, by_file: bool) -> bool:
+        """Return whether the trigger starts anything: a person's word, else the file's."""
+        return by_file if self.enabled is None else self.enabled
 
     def in_gap(self, time: datetime) -> bool:
-        """Whether an instant lies in a time, over by now, in which a person had disabled the trigger."""
+        """Return whether an instant lies in a time, over by now, in which a person had disabled the trigger."""
         return any(start <= time < end for start, end in self.gaps if end is not None)
 
     def switch(
@@ -73,14 +83,16 @@ class TriggerState:
         """
         if enabled == self.enabled:
             return self
-        was = by_file if self.enabled is None else self.enabled
-        will = by_file if enabled is None else enabled
-        gaps = self.gaps
+        after = replace(self, enabled=enabled, switched=now, switched_by=by)
+        was, will = self.is_enabled(by_file=by_file), after.is_enabled(by_file=by_file)
         if was and not will:
-            gaps = (*gaps, (now, None))[-KEPT_GAPS:]
-        elif will and not was and gaps and gaps[-1][1] is None:
+            return replace(after, gaps=(*self.gaps, (now, None))[-KEPT_GAPS:])
+        if was or not will:
+            return after
+        gaps = self.gaps
+        if gaps and gaps[-1][1] is None:
             gaps = (*gaps[:-1], (gaps[-1][0], now))
-        return replace(self, enabled=enabled, switched=now, switched_by=by, gaps=gaps)
+        return replace(after, enabled_at=now, gaps=gaps)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,12 +104,14 @@ class Sighting:
         place: What a first sight is of.
         floor: The floor to set at a first sight: None when everything that there is counts.
         time: Now: what `first_seen` becomes at a first sight.
+        behind: What `behind` becomes at a first sight: a moment before an occurrence that the first sight itself is.
     """
 
     name: str
     place: str
     floor: datetime | None
     time: datetime
+    behind: datetime | None = None
 
 
 class Sightings:
@@ -146,8 +160,8 @@ class Sightings:
             batch = unseen[first : first + MAX_OPERATIONS]
             new = [_first_sight(found, known.get(rows.trigger_key(found.name))) for found in batch]
             try:
-                self._table.transact([_record(state, known) for state in new])
-                states += new
+                etags = self._table.transact([_record(state, known) for state in new])
+                states += map(_written, new, etags)
             except (RowConflict, TableUnavailable):
                 # Another instance saw one of them first, or the answer was lost: one by one, what is there decides.
                 states += [self._see(sighting) for sighting in batch]
@@ -192,11 +206,11 @@ class Sightings:
             if after == before:
                 return self._remember([before])[before.name]
             try:
-                self._table.transact([Merge(row.key, _encode(after), row.etag)])
+                etags = self._table.transact([Merge(row.key, _encode(after), row.etag)])
             except (RowConflict, TableUnavailable) as error:
                 failure = error
             else:
-                return self._remember([after])[after.name]
+                return self._remember([_written(after, etags[0])])[after.name]
         raise unavailable(failure)
 
     def _see(self, sighting: Sighting) -> TriggerState:
@@ -207,12 +221,50 @@ class Sightings:
                 return _decode(row)
             state = _first_sight(sighting, row)
             try:
-                self._table.transact([_record(state, {row.key: row} if row else {})])
+                etags = self._table.transact([_record(state, {row.key: row} if row else {})])
             except (RowConflict, TableUnavailable) as error:
                 failure = error
             else:
-                return state
+                return _written(state, etags[0])
         raise unavailable(failure)
+
+    def known(self, name: str) -> TriggerState | None:
+        """Return what is recorded of a trigger, past the cache, or None; nothing is written.
+
+        Raises:
+            LedgerUnavailable: The table did not answer.
+        """
+        row = self._table.get(rows.trigger_key(name))
+        return _decode(row) if row is not None and "place" in row.values else None
+
+    def leave_behind(
+        self, marks: Mapping[str, datetime | None], states: Mapping[str, TriggerState]
+    ) -> None:
+        """Record how far triggers came that are behind the ticks (an instant), or that they are not any more (None).
+
+        A mark says that everything up to it is recorded, so any instance's is true, and it is written in any case.
+        That nothing is left is true for what this instance saw, so it is written only if the row is still as it was
+        read: else another instance may just have left something behind.
+
+        Raises:
+            LedgerUnavailable: Some are not recorded; do not move `evaluated_until`.
+        """
+        changes = [_mark(name, mark, states[name]) for name, mark in marks.items()]
+        for first in range(0, len(changes), MAX_OPERATIONS):
+            batch = changes[first : first + MAX_OPERATIONS]
+            try:
+                self._table.transact(batch)
+            except (RowConflict, TableUnavailable):
+                for change in batch:
+                    self._change(change)
+
+    def _change(self, change: Operation) -> None:
+        try:
+            self._table.transact([change])
+        except RowConflict:
+            return  # another instance's mark, or a new first sight: both are newer than what this one knows
+        except TableUnavailable as error:
+            raise unavailable(error) from error
 
     def _remember(self, states: Iterable[TriggerState]) -> Mapping[str, TriggerState]:
         read_at = self._monotonic()
@@ -223,16 +275,30 @@ class Sightings:
 
 
 def _first_sight(sighting: Sighting, row: Row | None) -> TriggerState:
-    if row is not None:
+    if row is not None and "place" in row.values:
         return replace(
-            _decode(row), place=sighting.place, first_seen=sighting.time, floor=sighting.floor
+            _decode(row),
+            place=sighting.place,
+            first_seen=sighting.time,
+            floor=sighting.floor,
+            behind=sighting.behind,
         )
     return TriggerState(
         name=sighting.name,
         place=sighting.place,
         first_seen=sighting.time,
         floor=sighting.floor,
+        behind=sighting.behind,
     )
+
+
+def _written(state: TriggerState, etag: str) -> TriggerState:
+    return replace(state, etag=etag)
+
+
+def _mark(name: str, mark: datetime | None, state: TriggerState) -> Merge:
+    values: dict[str, Value] = {"behind": print_instant(mark) if mark else ""}
+    return Merge(rows.trigger_key(name), values, None if mark else state.etag)
 
 
 def _record(state: TriggerState, known: Mapping[str, Row]) -> Operation:
@@ -254,6 +320,8 @@ def _encode(state: TriggerState) -> dict[str, Value]:
         "gaps": json.dumps(
             [[print_instant(start), print_instant(end) if end else ""] for start, end in state.gaps]
         ),
+        "enabled_at": print_instant(state.enabled_at) if state.enabled_at else "",
+        "behind": print_instant(state.behind) if state.behind else "",
     }
 
 
@@ -271,4 +339,7 @@ def _decode(row: Row) -> TriggerState:
             (read_instant(start), rows.read_optional(end))
             for start, end in json.loads(str(row.values.get("gaps") or "[]"))
         ),
+        enabled_at=rows.read_optional(row.values.get("enabled_at")),
+        behind=rows.read_optional(row.values.get("behind")),
+        etag=row.etag,
     )

@@ -532,3 +532,74 @@ def test_the_repair_walk_leaves_alone_what_is_not_overdue(make_table: MakeTable)
     table.transact([Delete(claimed.due_key)])
     ledger.repair("", now=NOON, limit=100)
     assert table.get(claimed.due_key) is None
+
+
+def skipped(number: int) -> Submission:
+    return submission(number, state=State.SKIPPED, due=None, body=None, reason="missed")
+
+
+@pytest.mark.parametrize("there", [(), (7,), (49, 50, 119)])
+def test_many_are_recorded_at_once_and_those_that_are_there_stay(
+    make_table: MakeTable, there: tuple[int, ...]
+) -> None:
+    table = make_table()
+    ledger = Ledger(table)
+    for number in there:
+        ledger.claim(submission(number))
+    ledger.record_all([skipped(number) for number in range(120)])
+    found = [ledger.get(submission(number).id) for number in range(120)]
+    states = [one.state if one else None for one in found]
+    assert states == [
+        State.SUBMITTING if number in there else State.SKIPPED for number in range(120)
+    ]
+    assert keys(table).count("log") == 120
+
+
+@pytest.mark.parametrize("fault", [Fault.ANSWER_LOST, Fault.SENT_TWICE])
+def test_many_whose_answer_was_lost_or_doubled_are_recorded_once(fault: Fault) -> None:
+    calls: list[str] = []
+
+    def first(call: str) -> Fault | None:
+        calls.append(call)
+        return fault if calls == ["transact"] else None
+
+    table = MemoryTable(fault=first)
+    Ledger(table).record_all([skipped(number) for number in range(3)])
+    assert keys(table) == ["log"] * 3 + ["sub"] * 3
+
+
+def test_a_mark_is_left_and_taken_away(make_table: MakeTable) -> None:
+    table = make_table()
+    ledger = Ledger(table)
+    names = [f"t-{number:03}" for number in range(120)]
+    states = ledger.see_all(sight(name) for name in names)
+    ledger.leave_behind(dict.fromkeys(names, NOON), states)
+    states = ledger.see_all(sight(name) for name in names)
+    assert {state.behind for state in states.values()} == {NOON}
+    assert {state.first_seen for state in states.values()} == {sight("t").time}
+    ledger.leave_behind(dict.fromkeys(names), states)
+    states = ledger.see_all(sight(name) for name in names)
+    assert {state.behind for state in states.values()} == {None}
+
+
+def test_a_mark_that_another_instance_left_meanwhile_is_not_taken_away(
+    make_table: MakeTable,
+) -> None:
+    table = make_table()
+    mine, others = Ledger(table), Ledger(table)
+    states = mine.see_all([sight("a"), sight("b")])
+    others.leave_behind({"a": NOON}, others.see_all([sight("a"), sight("b")]))
+    mine.leave_behind({"a": None, "b": NOON}, states)
+    states = mine.see_all([sight("a"), sight("b")])
+    assert (states["a"].behind, states["b"].behind) == (NOON, NOON)
+
+
+def test_a_new_first_sight_leaves_nothing_behind(make_table: MakeTable) -> None:
+    ledger = Ledger(make_table())
+    ledger.leave_behind({"a": NOON}, ledger.see_all([sight("a")]))
+    moved = replace(sight("a"), place="elsewhere")
+    assert ledger.see_all([moved])["a"].behind is None
+    known = ledger.known("a")
+    assert known is not None
+    assert (known.place, known.behind) == ("elsewhere", None)
+    assert ledger.known("b") is None

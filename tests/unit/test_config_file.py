@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 
 import pytest
@@ -26,13 +26,17 @@ from shared.config import (
     Workspace,
 )
 from shared.config_file import MAX_BYTES, load_config
-from shared.config_schema import BlobEntry, PipelineEntry, ScheduleEntry, TriggerEntry
+from shared.config_schema import BlobEntry, PipelineEntry, TriggerEntry
+from shared.config_schema_schedule import ScheduleEntry
 from shared.config_schema_values import DatasetEntry
 from shared.cron import Cron
 from shared.errors import FileError, Problem
+from shared.exclusions import Exclusions
 from shared.matching import PathRule
 from shared.recurrence import Frequency, Recurrence
+from shared.schedules import CatchUp, CatchUpPolicy
 from shared.templates import Template
+from shared.zones import find_zone
 
 ENDPOINT = (
     "https://westeurope.api.azureml.ms/pipelines/v1.0/subscriptions/s/resourceGroups/g/providers/"
@@ -96,6 +100,112 @@ def only(problems: list[Problem]) -> str:
     return f"{problems[0].where}: {problems[0].message}"
 
 
+def daily(more: str) -> str:
+    return f"schedule: {{frequency: day, {more}}}"
+
+
+AT = "triggers.t.schedule"
+NO_ZONE = (
+    "write an IANA name such as Europe/Berlin, or a Windows name such as Pacific Standard Time"
+)
+SCHEDULES: list[tuple[str, str]] = [
+    ("schedule: {frequency: day, interval: 1000000000}", "found 1000000000; at most 100000 is"),
+    (
+        "schedule: {cron: 0 0 0 1 1 *}",
+        f"{AT}.cron: found 0 0 0 1 1 *; a cron expression has exactly five fields (minute, hour, day of month, "
+        "month, day of week) and this one has 6; write for example 30 6 * * MON-FRI",
+    ),
+    (
+        "schedule: {frequency: minute, hours: [9]}",
+        f"{AT}.hours: found a list; hours goes with frequency day, week or month, and this one is minute",
+    ),
+    (
+        "schedule: {frequency: hour, minutes: [30]}",
+        f"{AT}.minutes: found a list; minutes goes with frequency day, week or month, and this one is hour",
+    ),
+    (
+        "schedule: {frequency: month, week_days: [monday]}",
+        f"{AT}.week_days: found a list; week_days goes with frequency week, and this one is month",
+    ),
+    (
+        "schedule: {frequency: week, month_days: [1]}",
+        f"{AT}.month_days: found a list; month_days goes with frequency month, and this one is week",
+    ),
+    (
+        "schedule: {cron: 0 0 * * *, hours: [1]}",
+        f"{AT}.hours: found a list; hours goes with frequency, not with cron; remove it",
+    ),
+    (
+        daily("time_of_day: 6:30, hours: [6]"),
+        f"{AT}.hours: found a list; time_of_day says it already; remove hours or time_of_day",
+    ),
+    (
+        daily("time_of_day: 24:00"),
+        f"{AT}.time_of_day: found 24:00; a time of day is hour:minute from 0:00 to 23:59, such as 6:30",
+    ),
+    (daily("time_of_day: '630'"), "a time of day is hour:minute"),
+    (daily("hours: [24]"), f"{AT}.hours[0]: found 24; at most 23 is allowed"),
+    (daily("minutes: [0, -1]"), f"{AT}.minutes[1]: found -1; at least 0 is allowed"),
+    (daily("hours: 6"), f"{AT}.hours: found 6; a list is needed, in square brackets"),
+    (daily("hours: []"), f"{AT}.hours: found a list; the list is empty; name at least one"),
+    (daily("hours: [6, 6]"), f"{AT}.hours: found a list; something stands there twice"),
+    (
+        "schedule: {frequency: week, week_days: [Mon]}",
+        f"{AT}.week_days[0]: found Mon; allowed: monday, tuesday, wednesday",
+    ),
+    (
+        "schedule: {frequency: month, month_days: [32]}",
+        f"{AT}.month_days[0]: found 32; a day of the month is 1 to 31, or -1 for the last",
+    ),
+    ("schedule: {frequency: month, month_days: [0]}", "a day of the month is 1 to 31, or -1"),
+    ("schedule: {frequency: month, month_days: [-2]}", "a day of the month is 1 to 31, or -1"),
+    (
+        "schedule: {frequency: month, interval: 12, month_days: [30], start_time: 2027-02-01T00:00}",
+        f"{AT}.start_time: found 2027-02-01T00:00; the schedule can never fire: there is no occurrence from start_time on",  # noqa: E501 — a message whole
+    ),
+    (
+        daily("time_zone: Europe/Berln"),
+        f"{AT}.time_zone: found Europe/Berln; there is no such time zone (did you mean Europe/Berlin",
+    ),
+    (daily("time_zone: Mars/Olympus"), NO_ZONE),
+    (
+        daily("start_time: 2027-02-30T06:00:00"),
+        f"{AT}.start_time: found 2027-02-30T06:00:00; there is no such day or time in the calendar",
+    ),
+    (
+        daily("start_time: 2027-03-01"),
+        f"{AT}.start_time: found 2027-03-01; a time is written 2027-03-01T06:00:00, local to time_zone; "
+        "an offset (Z, +01:00) may follow",
+    ),
+    (
+        daily("start_time: 2027-03-01T06:00:00, end_time: 2027-02-01T06:00:00"),
+        f"{AT}.end_time: found 2027-02-01T06:00:00; end_time is before start_time",
+    ),
+    (
+        daily("start_time: 2027-03-01T06:00:00, end_time: 2027-04-01T06:00:00Z"),
+        f"{AT}.end_time: found 2027-04-01T06:00:00Z; one of start_time and end_time has an offset and the other has "
+        "none; write both alike, best as local times (2027-03-01T06:00:00) with time_zone",
+    ),
+    (
+        daily("start_time: 2027-03-01T06:00:00, run_at_start: true"),
+        f"{AT}.run_at_start: found true; it goes with a schedule that begins when the app first sees it; "
+        "remove it, or start_time",
+    ),
+    (daily("except: [2027-02-30]"), f"{AT}.except[0]: found 2027-02-30; there is no such day in the calendar"),
+    (daily("except: 2027-02-20"), f"{AT}.except: found 2027-02-20; a list is needed"),
+    (daily("excluded: [2027-02-20]"), "the key excluded is not known; allowed are frequency, interval"),
+    (daily("jitter: 13h"), f"{AT}.jitter: found 13h; at most 12h is allowed"),
+    (daily("jitter: 5"), "text is needed"),
+    (daily("jitter: 5 min"), f"{AT}.jitter: found 5 min; a span of time is a whole number above 0"),
+    (daily("catch_up: some"), f"{AT}.catch_up: found some; allowed: none, latest, all"),
+    (daily("catch_up: all, catch_up_window: 400d"), "found 400d; at most 366d is allowed"),
+    (
+        daily("catch_up: none, catch_up_window: 1h"),
+        f"{AT}.catch_up_window: found 1h; with catch_up: none nothing is made up for; remove it",
+    ),
+]  # fmt: skip
+
+
 class TestWhatAFileBecomes:
     def test_the_designs_sample(self, load: Load) -> None:
         config = load(
@@ -144,6 +254,56 @@ triggers:
         assert config.workspace == Workspace(
             subscription="s", resource_group="g", name="w", region="westeurope"
         )
+
+    def test_a_schedule_with_all_there_is(self, load: Load) -> None:
+        body = """\
+schedule:
+  frequency: Month
+  interval: 2
+  month_days: [-1, 15]
+  hours: [18, 6]
+  minutes: [30]
+  time_zone: W. Europe Standard Time
+  start_time: 2027-03-01T00:00:00
+  end_time: 2028-03-01T00:00:00
+  except: [2027-12-24 to 2028-01-02]
+  jitter: 10m
+  catch_up: all
+  catch_up_window: 7d
+tags: {from: "{{ schedule.time }}"}
+"""
+        source = load(with_trigger(body)).triggers["t"].source
+        assert isinstance(source, ScheduleSource)
+        assert source.schedule.rule == Recurrence(
+            frequency=Frequency.MONTH,
+            interval=2,
+            zone=find_zone("Europe/Berlin"),
+            times=(time(6, 30), time(18, 30)),
+            month_days=(15, -1),
+        )
+        assert source.schedule.start_time == datetime(2027, 3, 1)
+        assert source.schedule.exclusions == Exclusions.parse(["2027-12-24 to 2028-01-02"])
+        assert source.jitter == timedelta(minutes=10)
+        assert source.catch_up == CatchUp(policy=CatchUpPolicy.ALL, window=timedelta(days=7))
+        assert source.definition == (
+            "every 2 month on day 15,last at 06:30,18:30 in Europe/Berlin from 2027-03-01T00:00:00"
+        )
+
+    @pytest.mark.parametrize(
+        ("hours", "expected"),
+        [
+            ("hours: [6]", [time(6)]),
+            ("minutes: [30]", [time(0, 30)]),
+            ("time_of_day: 6:05", [time(6, 5)]),
+        ],
+    )
+    def test_a_missing_hour_or_minute_is_0(
+        self, load: Load, hours: str, expected: list[time]
+    ) -> None:
+        source = load(with_trigger(daily(hours))).triggers["t"].source
+        assert isinstance(source, ScheduleSource)
+        assert isinstance(source.schedule.rule, Recurrence)
+        assert list(source.schedule.rule.times) == expected
 
     def test_maps_merge_by_name_and_the_trigger_wins(self, load: Load) -> None:
         pipeline = """\
@@ -441,8 +601,8 @@ MISTAKES = [
     ("schedule: {frequency: day, cron: 0 0 * * *}", "a schedule has either frequency"),
     ("schedule: {cron: 0 0 * * *, interval: 2}", "interval goes with frequency, not with cron"),
     (
-        "schedule: {frequency: month}",
-        "triggers.t.schedule.frequency: found month; allowed: minute, hour, day, week",
+        "schedule: {frequency: year}",
+        "triggers.t.schedule.frequency: found year; allowed: minute, hour, day, week, month",
     ),
     (
         "schedule: {frequency: day, interval: 0}",
@@ -453,9 +613,10 @@ MISTAKES = [
     ("schedule: {frequency: day, interval: 1.5}", "found 1.5; a whole number is needed"),
     ("schedule: {cron: 0 0 30 2 *}", "triggers.t.schedule.cron: found 0 0 30 2 *; the expression"),
     ("schedule:", "triggers.t.schedule: there is no value; give one, or remove the key"),
+    *SCHEDULES,
     (
         "blob: {datastore: ds, include: '*.csv'}",
-        'triggers.t.blob.include: found *.csv; a list is needed, such as ["*.csv"]',
+        'triggers.t.blob.include: found *.csv; a list is needed, in square brackets',
     ),
     (
         "blob: {datastore: ds, include: ['*.a', '**.csv']}",
@@ -599,7 +760,7 @@ datastores:
 pipelines:
   scoring: {kind: pipeline, endpoint: "http://x.com/", experiment: E, tags: {submission: a}}
 triggers:
-  one: {pipeline: scorin, schedule: {frequency: month, interval: 0}, parameters: {a: 1.10}}
+  one: {pipeline: scorin, schedule: {frequency: years, interval: 0}, parameters: {a: 1.10}}
   two: {pipeline: scoring, blob: {datastore: dss}, tags: {a: "{{ blob.pth }}"}, extra: 1}
   two: {pipeline: scoring, http: {}}
 """
@@ -686,7 +847,7 @@ def test_a_file_of_plain_names_is_loaded_without_jinja2(tmp_path: Path) -> None:
 MODELS = (TriggerEntry, PipelineEntry, BlobEntry, ScheduleEntry, DatasetEntry)
 KEYS = st.sampled_from(
     [
-        *[key for model in MODELS for key in model.model_fields],
+        *[key for model in MODELS for key in model.key_names()],
         *("x", "submission", ""),
     ]
 )

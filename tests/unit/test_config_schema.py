@@ -13,11 +13,11 @@ from shared.config_schema import (
     DatastoreEntry,
     HttpEntry,
     PipelineEntry,
-    ScheduleEntry,
     TriggerEntry,
     TriggersFile,
     WorkspaceEntry,
 )
+from shared.config_schema_schedule import ScheduleEntry
 from shared.config_schema_values import DatasetEntry, Entry, PlaceEntry
 
 MODELS: list[type[Entry]] = [
@@ -50,7 +50,7 @@ def test_examples_are_valid(model: type[Entry]) -> None:
         for example in field.examples or []:
             needs = {"frequency": "minute"} if model is ScheduleEntry and name != "cron" else {}
             needs = {"name": "weights"} if model is DatasetEntry else needs
-            model.model_validate({**required, **needs, name: example})
+            model.model_validate({**required, **needs, field.alias or name: example})
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -108,6 +108,9 @@ BAD: list[tuple[Callable[[str], str], str, str]] = [
         for text in ("ab", "a" * 64, "Abc", "-abc", "abc-", "a--b", "a_b", "$other", "abc\n")
     ],
     *[(rules.folder, text, "may not hold {, } or %") for text in ("{a}", "a}", "50%")],
+    (rules.folder, "incoming/*.csv", "path is a folder, not a pattern"),
+    (rules.pattern, "*.{csv,json}", "list one pattern for each"),
+    (rules.endpoint, "https://ml.azure.com/pipelines/x?wsid=/y", "a page of the studio"),
     *[
         (rules.folder, text, "no / at its start")
         for text in ("/", "/a", "a//b", "a//", "a/../b", "..", ".", "a\\b")

@@ -1,4 +1,4 @@
-"""Five-field cron in UTC, with croniter as the oracle."""
+"""Five-field cron, with croniter as the oracle in UTC."""
 
 from __future__ import annotations
 
@@ -9,13 +9,18 @@ from croniter import croniter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.cron import Cron
+from shared.cron import MACROS, Cron
+from shared.schedules import Schedule
 
 OLD = datetime(1990, 1, 1, tzinfo=UTC)
 
 
 def at(text: str) -> datetime:
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+def schedule(expression: str) -> Schedule:
+    return Schedule(rule=Cron(expression))
 
 
 @pytest.mark.parametrize(
@@ -34,11 +39,11 @@ def at(text: str) -> datetime:
     ],
 )
 def test_the_latest_occurrence_is_found(expression: str, until: str, latest: str) -> None:
-    assert Cron(expression).latest(anchor=OLD, after=OLD, until=at(until)) == at(latest)
+    assert schedule(expression).latest(anchor=OLD, after=OLD, until=at(until)) == at(latest)
 
 
 def test_the_end_counts_and_the_beginning_does_not() -> None:
-    cron, noon = Cron("0 12 * * *"), at("2027-03-27T12:00")
+    cron, noon = schedule("0 12 * * *"), at("2027-03-27T12:00")
     before = noon - timedelta(seconds=1)
     assert cron.latest(anchor=OLD, after=before, until=noon) == noon
     assert cron.latest(anchor=OLD, after=noon, until=noon) is None
@@ -49,14 +54,54 @@ def test_the_end_counts_and_the_beginning_does_not() -> None:
 
 def test_a_range_of_one_is_that_one() -> None:
     noon = at("2027-03-27T12:00")
-    assert Cron("5-5 * * * *").latest(anchor=OLD, after=OLD, until=noon) == at("2027-03-27T11:05")
+    assert schedule("5-5 * * * *").latest(anchor=OLD, after=OLD, until=noon) == at(
+        "2027-03-27T11:05"
+    )
 
 
-def test_nothing_fires_at_or_before_the_anchor() -> None:
-    cron, noon = Cron("0 * * * *"), at("2027-03-27T12:00")
-    later = noon + timedelta(hours=1)
-    assert cron.latest(anchor=noon, after=OLD, until=noon) is None
-    assert list(cron.occurrences(anchor=noon, after=OLD, until=later)) == [later]
+@pytest.mark.parametrize(
+    ("macro", "first"),
+    [
+        ("@daily", "2027-03-28T00:00"),
+        ("@midnight", "2027-03-28T00:00"),
+        ("@hourly", "2027-03-27T02:00"),
+        ("@weekly", "2027-03-28T00:00"),
+        ("@monthly", "2027-04-01T00:00"),
+        (" @Yearly ", "2028-01-01T00:00"),
+        ("@annually", "2028-01-01T00:00"),
+    ],
+)
+def test_a_macro_stands_for_its_fields(macro: str, first: str) -> None:
+    now = at("2027-03-27T01:30")
+    found = schedule(macro).occurrences(anchor=now, after=now, until=at("2030-01-01T00:00"))
+    assert next(found) == at(first)
+    assert Cron(macro) == Cron(MACROS[macro.strip().upper()])
+
+
+@pytest.mark.parametrize(
+    ("expression", "elapsed"),
+    [
+        ("0 * * * *", True),
+        ("*/5 */2 * * *", True),
+        ("@hourly", True),
+        ("0 6 * * *", False),
+        ("* 0-23 * * *", False),
+        ("0 1-23/2 * * *", False),
+        ("* *,5 * * *", False),
+    ],
+)
+def test_the_hour_field_decides_whether_elapsed_time_is_followed(
+    expression: str, elapsed: bool
+) -> None:
+    assert Cron(expression).follows_elapsed_time is elapsed
+
+
+def test_the_calendars_end_is_the_last_occurrence() -> None:
+    end = datetime(9999, 12, 31, tzinfo=UTC)
+    late = datetime(9996, 3, 1, tzinfo=UTC)
+    assert list(schedule("0 0 29 2 *").occurrences(anchor=late, after=late, until=end)) == []
+    early = datetime(1, 1, 4, tzinfo=UTC)
+    assert schedule("0 0 29 2 *").latest(anchor=early, after=early, until=early) is None
 
 
 @pytest.mark.parametrize(
@@ -65,12 +110,14 @@ def test_nothing_fires_at_or_before_the_anchor() -> None:
         ("* * * *", "exactly five fields (minute, hour, day of month, month, day of week) and "
          "this one has 4; write for example 30 6 * * MON-FRI"),
         ("0 * * * * *", "and this one has 6;"),
-        ("@daily", "and this one has 1;"),
+        ("@dayly", "this macro is not known; allowed are @annually, @daily, @hourly, @midnight, "
+         "@monthly, @weekly, @yearly, or five fields such as 30 6 * * MON-FRI"),
+        ("@reboot", "for a run when the app first sees the schedule, write run_at_start: true"),
         ("", "and this one has 0;"),
         ("60 * * * *", "the field minute cannot be read; allowed are 0-59, *, lists with commas, "
          "ranges from low to high with -, and steps with /"),
         ("* 24 * * *", "the field hour cannot be read; allowed are 0-23"),
-        ("* * 0 * *", "the field day-of-month cannot be read; allowed are 1-31 and L"),
+        ("* * 0 * *", "the field day-of-month cannot be read; allowed are 1-31, L (the last) and LW"),
         ("* * * 13 *", "the field month cannot be read; allowed are 1-12 and JAN-DEC"),
         ("* * * * MOON", "the field day-of-week cannot be read; allowed are 0-7"),
         ("30-10 * * * *", "the field minute cannot be read"),
@@ -121,7 +168,7 @@ instants = st.datetimes(datetime(2020, 1, 1), datetime(2040, 1, 1), timezones=st
 @settings(max_examples=200, deadline=None)
 @given(expressions, instants)
 def test_croniter_agrees(expression: str, instant: datetime) -> None:
-    cron = Cron(expression)
+    cron = schedule(expression)
     moment = instant.replace(microsecond=0)
     latest = cron.latest(anchor=OLD, after=OLD, until=moment)
     expected = croniter(expression, moment + timedelta(seconds=1)).get_prev(datetime)
@@ -134,7 +181,7 @@ def test_croniter_agrees(expression: str, instant: datetime) -> None:
 @settings(max_examples=100, deadline=None)
 @given(expressions, instants, st.integers(0, 100_000))
 def test_the_latest_is_the_last_of_all(expression: str, until: datetime, minutes: int) -> None:
-    cron, after = Cron(expression), until - timedelta(minutes=minutes % 3000)
+    cron, after = schedule(expression), until - timedelta(minutes=minutes % 3000)
     every = list(cron.occurrences(anchor=OLD, after=after, until=until))
     assert cron.latest(anchor=OLD, after=after, until=until) == (every[-1] if every else None)
     assert every == sorted(set(every))

@@ -102,3 +102,23 @@ def test_what_is_not_deployed_is_named_in_funcignore_and_what_is_needed_is_not()
     }
     assert not ignored & needed
     assert not ignored & {"function_app.py", "requirements.txt"}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_block_of_python_compiles(page: Path) -> None:
+    for block in re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
+        compile(block, str(page), "exec")
+
+
+def test_the_schedules_of_the_docs_are_triggers_that_load(tmp_path: Path) -> None:
+    from textwrap import indent
+
+    from local.doubles import HEAD
+    from shared.config_file import load_config
+
+    page = (ROOT / "docs/schedules.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```yaml\n(.*?)```", page, flags=re.DOTALL)
+    file = tmp_path / "triggers.yaml"
+    file.write_text(HEAD + indent("".join(blocks), "  "), encoding="utf-8")
+    config = load_config(file, settings={})
+    assert {"report", "nightly", "load", "biweekly", "daily", "mondays"} <= set(config.triggers)

@@ -260,7 +260,7 @@ def test_an_experiment_of_the_callers_needs_leave(make_bench: MakeBench) -> None
         (b'{"day": "\\ud800"}', "not valid UTF-8"),
         (b"\xff\xfe", "not valid UTF-8"),
         (b'{"day": ' + b"[" * 20_000 + b"]" * 20_000 + b"}", "nested too deeply"),
-        (b'{"day": ' + b"9" * 5000 + b"}", "Exceeds the limit"),
+        (b'{"day": ' + b"9" * 5000 + b"}", "is too long; put it in quotes"),
     ],
 )
 def test_what_is_not_strict_json_is_400_with_the_reason(
@@ -269,6 +269,52 @@ def test_what_is_not_strict_json_is_400_with_the_reason(
     reply = post(make_bench(TRIGGERS), raw=raw)
     assert reply.status == 400
     assert message in errors(reply)["body"]
+
+
+@pytest.mark.parametrize("number", ["1.10", "1e5", "0.1234567890123456789", "-0", "1E2"])
+def test_a_number_that_would_not_be_sent_as_it_was_written_is_400(
+    make_bench: MakeBench, number: str
+) -> None:
+    reply = post(make_bench(TRIGGERS), raw=f'{{"parameters": {{"level": {number}}}}}'.encode())
+    assert reply.status == 400
+    assert f"the number {number} would be sent as" in errors(reply)["body"]
+
+
+@pytest.mark.parametrize("number", ["1.5", "-7", "0", "1e+22", "0.1", "12345678901234567890"])
+def test_a_number_is_sent_as_it_was_written(make_bench: MakeBench, number: str) -> None:
+    bench = make_bench(TRIGGERS)
+    assert post(bench, raw=f'{{"parameters": {{"level": {number}}}}}'.encode()).status == 202
+    assert sent(bench)["ParameterAssignments"]["level"] == number
+
+
+def test_types_names_and_keys_are_named_in_one_answer(make_bench: MakeBench) -> None:
+    body = {
+        "parameters": {"z": 1, "level": [], "a": 1},
+        "data_paths": 3,
+        "experiment": "E",
+        "foo": 1,
+    }
+    reply = post(make_bench(TRIGGERS), body)
+    assert list(errors(reply)) == [
+        "parameters.level",
+        "data_paths",
+        "parameters.z",
+        "parameters.a",
+        "experiment",
+        "foo",
+    ]
+
+
+@pytest.mark.parametrize("day", [None, {"of": "week"}, ["monday"]])
+def test_a_value_that_a_template_cannot_use_is_the_callers_mistake(
+    make_bench: MakeBench, day: object
+) -> None:
+    bench = make_bench(TRIGGERS)
+    reply = post(bench, {"day": day}, headers={"idempotency-key": "k"})
+    assert reply.status == 400
+    assert list(errors(reply)) == ["parameters.day"]
+    assert bench.submissions() == []
+    assert post(bench, {"day": "monday"}, headers={"idempotency-key": "k"}).status == 202
 
 
 @given(st.binary(max_size=200))
@@ -287,11 +333,11 @@ def test_a_body_above_48_kib_is_413(make_bench: MakeBench) -> None:
     assert post(bench, raw=fits + b" ").status == 413
 
 
-def test_a_body_that_grows_when_it_is_kept_is_413_and_nothing_is_claimed(
+def test_a_query_that_the_ledger_cannot_hold_is_413_and_nothing_is_claimed(
     make_bench: MakeBench,
 ) -> None:
     bench = make_bench(TRIGGERS)
-    reply = post(bench, raw=b'{"day": [' + b"1e9," * 11_000 + b"1]}")
+    reply = post(bench, query={"ticket": "x" * 70_000})
     assert reply.status == 413
     assert bench.submissions() == []
 
@@ -418,15 +464,22 @@ def test_a_submission_that_is_dead_at_once_is_502_with_the_services_code_and_so_
     assert get(routes.get_submission, bench, id=identifier).status == 200
 
 
-def test_values_that_cannot_be_made_are_422_since_no_service_was_asked(
+def test_values_that_cannot_be_made_of_a_blob_are_422_since_no_service_was_asked(
     make_bench: MakeBench,
 ) -> None:
     bench = make_bench(
-        """on-demand: {pipeline: scoring, http: {}, parameters: {n: "{{ 1 // http.body.n }}"}}"""
+        MORE.replace("new-data: {", 'new-data: {tags: {of: "{{ blob.metadata.of }}"}, ')
     )
-    reply = post(bench, {"n": 0}, headers={"idempotency-key": "k"})
-    assert (reply.status, reply.content["state"]) == (422, "dead")
-    assert post(bench, {"n": 0}, headers={"idempotency-key": "k"}).status == 422
+    bench.blobs.put("incoming/a.csv", bench.clock)
+    body = {"run_now": True, "blob": "incoming/a.csv"}
+    for _ in range(2):
+        reply = post(bench, body, name="new-data")
+        assert (reply.status, reply.content["state"]) == (422, "dead")
+    found = get(routes.get_result, bench, id=reply.content["submission"])
+    assert (found.status, found.content["detail"]) == (
+        422,
+        "tags.of: the event has no blob.metadata.of",
+    )
     assert bench.workspace.bodies == []
 
 
@@ -517,6 +570,8 @@ def test_a_schedule_is_run_now_as_the_occurrence_of_this_minute(make_bench: Make
     assert first.content["id"] == again.content["id"]
     assert first.content["event"]["time"] == "2027-03-27T12:00:00Z"
     assert first.content["decisions"][0]["action"] == "run_now"
+    early = post(bench, {"run_now": True, "time": "1999-12-31T23:59:00Z"}, name="nightly")
+    assert early.status == 400
     before = post(bench, {"run_now": True, "time": "2020-01-01T01:00:59+01:00"}, name="nightly")
     assert before.content["event"]["time"] == "2020-01-01T00:00:00Z"
     assert len(bench.workspace.bodies) == 2

@@ -26,7 +26,8 @@ LAYERS = [
         *("config_rules", "config_schema", "config_schema_values", "config_settings"),
         *("config_sources", "config_values", "matching", "rendering"),
         *("templates", "template_engine", "template_names", "template_syntax"),
-        *("schedules", "cron", "recurrence"),
+        *("config_schedules", "config_schema_schedule"),
+        *("schedules", "cron", "recurrence", "rule", "zones", "exclusions", "lookahead"),
     },
     {
         "settings",
@@ -47,6 +48,7 @@ LAYERS = [
         "tick",
         "operations",
         "occurrences",
+        "backfilling",
         "due",
         "following",
         "searching",

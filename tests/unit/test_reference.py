@@ -66,11 +66,14 @@ def test_choices_may_come_from_settings() -> None:
         assert "const" not in node or set(node) == {"const"}, node
 
 
-def test_a_frequency_may_have_any_case() -> None:
-    _, any_case, _ = SCHEMA["$defs"]["ScheduleEntry"]["properties"]["frequency"]["anyOf"]
+def test_frequencies_and_days_may_have_any_case() -> None:
+    keys = SCHEMA["$defs"]["ScheduleEntry"]["properties"]
+    _, any_case, _ = keys["frequency"]["anyOf"]
     assert re.search(any_case["pattern"], "Minute")
     assert re.search(any_case["pattern"], "WEEK")
-    assert not re.search(any_case["pattern"], "month")
+    assert not re.search(any_case["pattern"], "year")
+    _, any_case, _ = keys["week_days"]["items"]["anyOf"]
+    assert re.search(any_case["pattern"], "Monday")
 
 
 def test_only_http_may_have_no_value() -> None:

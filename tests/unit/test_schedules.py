@@ -1,18 +1,30 @@
-"""What a schedule adds to its rule."""
+"""What a schedule adds to its rule: a beginning, an end, days that do not count."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime, time, timedelta, timezone
+from itertools import islice
 
 import pytest
 
 from shared.cron import Cron
+from shared.exclusions import Exclusions
 from shared.recurrence import Frequency, Recurrence
 from shared.schedules import Schedule
+from shared.zones import find_zone
 
 ANCHOR = datetime(2027, 3, 27, 1, 30, tzinfo=UTC)
+END = datetime(9999, 12, 31, tzinfo=UTC)
+BERLIN = find_zone("Europe/Berlin")
 QUARTERLY = Schedule(rule=Recurrence(frequency=Frequency.MINUTE, interval=15))
 HOURLY = Schedule(rule=Cron("0 * * * *"))
+DAILY = Recurrence(frequency=Frequency.DAY)
+AT_SIX = Recurrence(frequency=Frequency.DAY, times=(time(6),), zone=BERLIN)
+
+
+def first(schedule: Schedule, count: int, *, after: datetime = ANCHOR) -> list[str]:
+    found = schedule.occurrences(anchor=ANCHOR, after=after, until=END)
+    return [f"{one:%Y-%m-%dT%H:%M}" for one in islice(found, count)]
 
 
 @pytest.mark.parametrize("schedule", [QUARTERLY, HOURLY])
@@ -37,33 +49,133 @@ def test_a_naive_instant_is_an_error(name: str) -> None:
     instants = {"anchor": ANCHOR, "after": ANCHOR, "until": ANCHOR}
     instants[name] = ANCHOR.replace(tzinfo=None)
     with pytest.raises(ValueError, match="has no time zone"):
-        HOURLY.latest(**instants)
+        QUARTERLY.latest(**instants)
     with pytest.raises(ValueError, match="has no time zone"):
-        HOURLY.occurrences(**instants)
+        QUARTERLY.occurrences(**instants)
 
 
 def test_run_at_start_adds_nothing_by_itself() -> None:
     """The caller adds the anchor: only it knows that it has just been set."""
     eager = Schedule(rule=QUARTERLY.rule, run_at_start=True)
     until = ANCHOR + timedelta(minutes=14)
-    early = ANCHOR - timedelta(minutes=1)
-    assert eager.latest(anchor=ANCHOR, after=early, until=until) is None
+    assert eager.latest(anchor=ANCHOR, after=ANCHOR, until=until) is None
 
 
-def test_the_definition_is_the_rules_alone() -> None:
+def test_the_definition_is_what_the_anchor_belongs_to() -> None:
     assert QUARTERLY.definition == "every 15 minute"
-    assert Schedule(rule=QUARTERLY.rule, run_at_start=True).definition == "every 15 minute"
     assert HOURLY.definition == "cron 0 * * * *"
+    start = datetime(2027, 3, 1, 6)
+    begun = Schedule(
+        rule=AT_SIX,
+        start_time=start,
+        end_time=datetime(2028, 1, 1),
+        exclusions=Exclusions.parse(["2027-05-01"]),
+    )
+    assert begun.definition == "every 1 day at 06:00 in Europe/Berlin from 2027-03-01T06:00:00"
+    assert Schedule(rule=QUARTERLY.rule, run_at_start=True).definition == "every 15 minute"
 
 
-@pytest.mark.parametrize("schedule", [QUARTERLY, HOURLY])
-def test_a_far_anchor_costs_no_more(schedule: Schedule, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The latest occurrence is computed, never counted up to."""
+def test_a_start_is_the_first_occurrence_where_only_it_says_the_time() -> None:
+    start = datetime(2027, 11, 1, 9)
+    monthly = Recurrence(frequency=Frequency.MONTH)
+    schedule = Schedule(rule=monthly, start_time=start)
+    assert first(schedule, 2) == ["2027-11-01T09:00", "2027-12-01T09:00"]
+    assert schedule.latest(anchor=ANCHOR, after=ANCHOR, until=start.replace(tzinfo=UTC)) is not None
 
-    def count_up(*_: object, **__: object) -> None:
-        pytest.fail("latest went through the occurrences")
 
-    monkeypatch.setattr(Cron, "occurrences", count_up)
-    monkeypatch.setattr(Recurrence, "occurrences", count_up)
-    far = datetime(1, 1, 2, tzinfo=UTC)
-    assert schedule.latest(anchor=far, after=far, until=ANCHOR) is not None
+def test_a_start_that_matches_the_pattern_does_not_run_itself_as_in_the_sdk() -> None:
+    start = datetime(2027, 11, 1, 6)
+    schedule = Schedule(rule=AT_SIX, start_time=start)
+    assert first(schedule, 1) == ["2027-11-02T05:00"]
+    cron = Schedule(rule=Cron("0 6 * * *"), start_time=start)
+    assert first(cron, 1) == ["2027-11-02T06:00"]
+
+
+def test_a_start_in_the_past_only_sets_the_count() -> None:
+    schedule = Schedule(
+        rule=Recurrence(frequency=Frequency.HOUR), start_time=datetime(1970, 1, 1, 0, 55)
+    )
+    assert first(schedule, 2) == ["2027-03-27T01:55", "2027-03-27T02:55"]
+
+
+def test_a_local_start_that_does_not_exist_keeps_its_time_of_day() -> None:
+    rule = Recurrence(frequency=Frequency.DAY, zone=BERLIN)
+    schedule = Schedule(rule=rule, start_time=datetime(2027, 3, 28, 2, 30))
+    assert first(schedule, 2) == ["2027-03-28T01:00", "2027-03-29T00:30"]
+
+
+def test_an_end_counts_itself() -> None:
+    until = ANCHOR + timedelta(hours=2)
+    schedule = Schedule(rule=QUARTERLY.rule, end_time=until)
+    assert len(first(schedule, 99)) == 8
+    assert schedule.latest(anchor=ANCHOR, after=ANCHOR, until=END) == until
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "message"),
+    [
+        (datetime(2027, 2, 1), datetime(2027, 1, 1), "end_time is before start_time"),
+        (datetime(2027, 2, 1), ANCHOR, "one of start_time and end_time has an offset"),
+        (ANCHOR, datetime(2027, 2, 1), "one of start_time and end_time has an offset"),
+        (
+            datetime(2027, 2, 1, 7),
+            datetime(2027, 2, 1, 12),
+            "can never fire: there is no occurrence from start_time on until end_time",
+        ),
+    ],
+)
+def test_a_start_and_an_end_that_do_not_go_together_are_refused(
+    start: datetime, end: datetime, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        Schedule(rule=AT_SIX, start_time=start, end_time=end)
+
+
+def test_a_february_30_is_refused() -> None:
+    rule = Recurrence(frequency=Frequency.MONTH, interval=12, month_days=(30,))
+    with pytest.raises(ValueError, match="can never fire: there is no occurrence from start_time"):
+        Schedule(rule=rule, start_time=datetime(2027, 2, 1))
+
+
+def test_excluded_days_are_days_of_the_schedules_zone() -> None:
+    schedule = Schedule(
+        rule=Cron("30 23 * * *", zone=BERLIN),
+        exclusions=Exclusions.parse(["2027-03-28", "2027-03-30 to 2027-04-02", "2027-04-01"]),
+    )
+    found = first(schedule, 3)
+    assert found == ["2027-03-27T22:30", "2027-03-29T21:30", "2027-04-03T21:30"]
+    last = schedule.backwards(anchor=ANCHOR, until=datetime(2027, 4, 3, 22, tzinfo=UTC))
+    assert [f"{one:%Y-%m-%dT%H:%M}" for one in islice(last, 3)] == found[::-1]
+
+
+def test_long_exclusions_are_jumped_over_not_stepped_through() -> None:
+    every_minute = Recurrence(frequency=Frequency.MINUTE)
+    for span in ("2027-01-01 to 9999-12-31", "0001-01-01 to 9999-12-31"):
+        schedule = Schedule(rule=every_minute, exclusions=Exclusions.parse([span]))
+        assert first(schedule, 1) == []
+    before = schedule.backwards(anchor=ANCHOR, until=END)
+    assert list(before) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("2027-02-30", "there is no such day in the calendar"),
+        ("2027-13-01 to 2027-12-01", "there is no such day in the calendar"),
+        ("2027-12-24 to 2027-12-23", "the last day lies before the first"),
+        ("12-24", "an exclusion is a day such as 2027-12-25"),
+        ("2027-12-24T00:00:00Z", "an exclusion is a day such as 2027-12-25"),
+        ("2027-12-24 - 2027-12-26", "an exclusion is a day such as 2027-12-25"),
+    ],
+)
+def test_what_is_no_exclusion_is_refused(text: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Exclusions.parse([text])
+
+
+def test_a_window_begins_at_the_occurrence_before() -> None:
+    six = datetime(2027, 3, 29, 4, tzinfo=UTC)
+    schedule = Schedule(rule=AT_SIX, exclusions=Exclusions.parse(["2027-03-28"]))
+    assert schedule.previous(six, anchor=ANCHOR) == datetime(2027, 3, 27, 5, tzinfo=UTC)
+    begun = Schedule(rule=DAILY, start_time=datetime(2027, 3, 29, 4))
+    assert begun.previous(six, anchor=ANCHOR) == datetime(2027, 3, 28, 4, tzinfo=UTC)

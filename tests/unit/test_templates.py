@@ -215,13 +215,15 @@ class TestNames:
                 "{{ blob.path }}",
                 Source.SCHEDULE,
                 "blob.path does not exist for a schedule trigger; "
-                "it has trigger.name, event.time, schedule.time",
+                "it has trigger.name, event.time, schedule.time, schedule.local_time, "
+                "schedule.window_start, schedule.window_end",
             ),
             (
                 "{{ schedule.tme }}",
                 Source.SCHEDULE,
                 "schedule.tme is not known (did you mean schedule.time?); "
-                "a schedule trigger has trigger.name, event.time, schedule.time",
+                "a schedule trigger has trigger.name, event.time, schedule.time, schedule.local_time, "
+                "schedule.window_start, schedule.window_end",
             ),
             (
                 "{{ http.body }}",

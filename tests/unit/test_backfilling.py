@@ -1,0 +1,240 @@
+"""A past range: previewed, started once, and what was skipped or dead taken over."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from cli import backfill as backfill_module
+from cli.backfill import backfill
+from local.doubles import NOON, Bench
+from shared.backfilling import (
+    MAX_OCCURRENCES,
+    Backfilled,
+    Step,
+    preview_backfill,
+    run_backfill,
+)
+from shared.errors import InvalidRequest, NotAllowed, NotFound, WrongSource
+from shared.events import ScheduleEvent
+from shared.ledger.table import Merge
+from shared.outcomes import Outcome, OutcomeKind
+from shared.submissions import State, Submission
+
+type MakeBench = Callable[..., Bench]
+
+HOURLY = """
+t:
+  pipeline: scoring
+  schedule: {cron: "0 * * * *", catch_up: none}
+  tags: {from: "{{ schedule.window_start }}"}
+other: {pipeline: scoring, http: {}}
+counted: {pipeline: scoring, schedule: {frequency: hour, interval: 5}}
+"""
+
+
+def do(found: Bench, since: datetime, until: datetime) -> list[Backfilled]:
+    operations = found.app.operations
+    return list(
+        run_backfill(operations, preview_backfill(operations, "t", since=since, until=until))
+    )
+
+
+def test_a_past_range_is_started_under_the_ids_it_always_had(make_bench: MakeBench) -> None:
+    bench = make_bench(HOURLY)
+    since = NOON - timedelta(days=40)
+    done = do(bench, since, since + timedelta(hours=3))
+    assert [one.event.time for one in done] == [since + timedelta(hours=n) for n in range(4)]
+    assert {one.submission.state for one in done if one.submission} == {State.SUBMITTED}
+    assert len(bench.workspace.bodies) == 4
+    events = [one.event for one in done]
+    assert all(one.time == two.window_start for one, two in pairwise(events))
+    assert events[0].window_start == since - timedelta(hours=1)
+
+
+def test_a_repeated_backfill_starts_nothing(make_bench: MakeBench) -> None:
+    bench = make_bench(HOURLY)
+    since = NOON - timedelta(hours=5)
+    do(bench, since, NOON)
+    again = preview_backfill(bench.app.operations, "t", since=since, until=NOON)
+    assert {one.step for one in again} == {Step.LEAVE}
+    assert do(bench, since, NOON) == []
+    assert len(bench.workspace.bodies) == 6
+
+
+def test_two_backfills_at_once_start_each_occurrence_once(make_bench: MakeBench) -> None:
+    bench = make_bench(HOURLY)
+    other = bench.restarted()
+    since = NOON - timedelta(hours=5)
+    plans = [
+        preview_backfill(one.app.operations, "t", since=since, until=NOON) for one in (bench, other)
+    ]
+    for found, plan in zip((bench, other), plans, strict=True):
+        list(run_backfill(found.app.operations, plan))
+    assert len(bench.workspace.bodies) == 6
+
+
+def test_what_was_skipped_or_is_dead_is_taken_over_and_rendered_again(
+    make_bench: MakeBench,
+) -> None:
+    bench = make_bench(HOURLY)
+    bench.app.ticking.run()
+    bench.workspace.outcomes = [Outcome(kind=OutcomeKind.REFUSED, message="no", request_id="r")]
+    bench.clock.advance(hours=1)
+    bench.app.ticking.run()
+    bench.clock.advance(hours=2, minutes=30)
+    bench.app.ticking.run()
+    states = sorted(one.state for one in bench.submissions())
+    assert states == [State.DEAD, State.SKIPPED, State.SKIPPED]
+    done = do(bench, NOON + timedelta(minutes=1), bench.clock.now())
+    assert [one.submission.generation for one in done if one.submission] == [2, 2, 2]
+    assert {one.submission.state for one in done if one.submission} == {State.SUBMITTED}
+    assert any(b'"from":"2027-03-27T13:00:00Z"' in body for body in bench.workspace.bodies)
+    assert do(bench, NOON, bench.clock.now())[1:] == []
+
+
+def test_a_tick_after_a_backfill_starts_nothing_again(make_bench: MakeBench) -> None:
+    bench = make_bench(HOURLY.replace("catch_up: none", "catch_up: all"))
+    bench.app.ticking.run()
+    bench.clock.advance(hours=3)
+    do(bench, NOON, bench.clock.now())
+    count = len(bench.workspace.bodies)
+    bench.app.ticking.run()
+    assert len(bench.workspace.bodies) == count == 4
+
+
+def test_what_cannot_be_started_is_told_and_the_others_go_on(make_bench: MakeBench) -> None:
+    bench = make_bench(HOURLY)
+    do(bench, NOON - timedelta(hours=1), NOON)
+    for one in bench.submissions():
+        bench.app.operations.ledger.update(one, dead_though_an_answer_was_lost)
+    done = do(bench, NOON - timedelta(hours=2), NOON)
+    assert [one.refusal is not None for one in done] == [False, True, True]
+
+
+def dead_though_an_answer_was_lost(row: Submission) -> Submission:
+    return replace(row, state=State.DEAD, due=None, run_id=None, unknown_since=NOON)
+
+
+@pytest.mark.parametrize(
+    ("name", "since", "until", "error", "message"),
+    [
+        ("t", NOON, NOON - timedelta(hours=1), InvalidRequest, "end is before its start"),
+        ("t", NOON, NOON + timedelta(hours=1), InvalidRequest, "a backfill is for the past"),
+        ("t", NOON - timedelta(days=999), NOON, InvalidRequest, f"more than {MAX_OCCURRENCES}"),
+        ("other", NOON, NOON, WrongSource, "starts from http, not from a schedule"),
+        ("none", NOON, NOON, NotFound, "there is no trigger of that name"),
+        ("counted", NOON, NOON, NotAllowed, "counted from when the app first sees this schedule"),
+    ],
+)
+def test_what_cannot_be_backfilled_is_told(
+    make_bench: MakeBench,
+    name: str,
+    since: datetime,
+    until: datetime,
+    error: type[Exception],
+    message: str,
+) -> None:
+    bench = make_bench(HOURLY)
+    with pytest.raises(error, match=message):
+        preview_backfill(bench.app.operations, name, since=since, until=until)
+    assert bench.app.operations.ledger.known(name) is None
+
+
+def test_a_schedule_counted_from_its_first_sight_goes_back_beyond_it(
+    make_bench: MakeBench,
+) -> None:
+    bench = make_bench(HOURLY)
+    bench.app.ticking.run()
+    found = preview_backfill(
+        bench.app.operations, "counted", since=NOON - timedelta(hours=11), until=NOON
+    )
+    assert [one.event.time for one in found] == [
+        NOON - timedelta(hours=10), NOON - timedelta(hours=5), NOON,
+    ]  # fmt: skip
+
+
+def test_a_disabled_trigger_is_refused(make_bench: MakeBench) -> None:
+    bench = make_bench(HOURLY)
+    bench.app.ticking.run()
+    bench.table.view().transact([Merge("trigger:t", {"enabled": "false"})])
+    with pytest.raises(NotAllowed, match="trigger t is disabled; enable it first"):
+        preview_backfill(bench.app.operations, "t", since=NOON, until=NOON)
+
+
+@pytest.fixture
+def found(make_bench: MakeBench, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    made = make_bench(HOURLY)
+    monkeypatch.setattr(backfill_module, "open_operations", lambda: made.app.operations)
+    return made
+
+
+def run(*words: str) -> Result:
+    range_ = ["--from", "2027-03-27T10:00:00Z", "--to", "2027-03-27T12:00:00Z"]
+    return CliRunner().invoke(backfill, ["t", *range_, *words])
+
+
+def test_without_yes_it_is_only_shown(found: Bench) -> None:
+    result = run()
+    assert result.exit_code == 0, result.output
+    assert "3 occurrences: 3 to start, 0 to take over, 0" in result.output
+    assert "nothing was started; repeat the command with --yes" in result.output
+    assert found.submissions() == []
+
+
+def test_with_yes_it_is_done_and_each_is_told(found: Bench) -> None:
+    result = run("--yes")
+    assert result.exit_code == 0, result.output
+    assert "2027-03-27T10:00:00Z is submitted: run-" in result.output
+    assert "3 occurrences were worked on: 3 submitted" in result.output
+    assert len(found.workspace.bodies) == 3
+    assert "there is nothing to start" in run().output
+    assert "nothing was to be started" in run("--yes").output
+
+
+def test_machines_get_json(found: Bench) -> None:
+    content = json.loads(run("--json").stdout)
+    assert content["done"] is False
+    assert [one["step"] for one in content["occurrences"]] == ["start"] * 3
+    content = json.loads(run("--yes", "--json").stdout)
+    assert content["done"] is True
+    first = content["occurrences"][0]
+    assert (first["time"], first["state"]) == ("2027-03-27T10:00:00Z", "submitted")
+    assert first["run"].startswith("run-")
+    assert len(first["id"]) == 32
+
+
+def test_a_refused_post_ends_with_exit_code_1(found: Bench) -> None:
+    found.workspace.outcomes = [Outcome(kind=OutcomeKind.REFUSED, message="no", request_id="r")]
+    result = run("--yes")
+    assert result.exit_code == 1
+    assert "1 dead, 2 submitted" in result.output
+
+
+def test_a_wrong_range_is_one_sentence(found: Bench) -> None:
+    result = CliRunner().invoke(
+        backfill, ["t", "--from", "2027-03-27T12:00:00Z", "--to", "2027-03-27T10:00:00Z"]
+    )
+    assert result.exit_code == 1
+    assert result.output == "Error: the range's end is before its start\n"
+
+
+def test_the_events_of_a_backfill_are_the_ticks(make_bench: MakeBench, tmp_path: Path) -> None:
+    bench = make_bench(HOURLY)
+    bench.app.ticking.run()
+    bench.clock.advance(hours=1)
+    bench.app.ticking.run()
+    (ticked,) = bench.submissions()
+    (previewed,) = preview_backfill(
+        bench.app.operations, "t", since=NOON + timedelta(minutes=1), until=bench.clock.now()
+    )
+    assert isinstance(ticked.event, ScheduleEvent)
+    assert previewed.event == ticked.event
+    assert previewed.step is Step.LEAVE
