@@ -13,8 +13,11 @@ COMMANDS = {
     "generate": ("cli.reference", "Write the generated files: JSON Schema and reference."),
     "lock": ("cli.lock", "Pin the requirements, with hashes."),
     "next": ("cli.next", "List a schedule's next occurrences."),
+    "openapi": ("cli.openapi", "Print the OpenAPI document of the HTTP API."),
+    "preview": ("cli.preview", "Say what a blob, a time or a request would start."),
     "submissions": ("cli.submissions", "List, show, replay, drop and cancel submissions."),
     "test": ("cli.test", "Check format, lint, types and docs, and run all tests."),
+    "triggers": ("cli.triggers", "List, show, enable and disable triggers."),
     "up": ("cli.up", "Run the app on this machine, and restart it when a file changes."),
 }
 """Each command's module, imported when it is asked for, and its line of help."""

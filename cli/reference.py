@@ -1,4 +1,4 @@
-"""`generate`: writes what is made of the file's models, the JSON Schema and the reference page."""
+"""`generate`: writes what is made of models: the JSON Schema, the reference pages, and a request to each route."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import yaml
 from pydantic.fields import FieldInfo
 from pydantic.json_schema import GenerateJsonSchema
 
+from cli.openapi import http_file_text, http_reference_text
 from shared.config_schema import (
     BlobEntry,
     DatastoreEntry,
@@ -29,6 +30,8 @@ from shared.template_names import NAMES
 ROOT = Path(__file__).resolve().parent.parent
 SCHEMA_FILE = ROOT / "triggers.schema.json"
 REFERENCE_FILE = ROOT / "docs" / "reference" / "triggers-yaml.md"
+HTTP_REFERENCE_FILE = ROOT / "docs" / "reference" / "http-api.md"
+HTTP_FILE = ROOT / "docs" / "api.http"
 
 _SETTING_FORM = {"type": "string", "pattern": r"\$\{[^}]+\}"}
 """A text with `${NAME}` in it: what it will be is not known yet."""
@@ -238,13 +241,18 @@ def stale_files() -> list[Path]:
 
 
 def _contents() -> dict[Path, str]:
-    return {SCHEMA_FILE: schema_text(), REFERENCE_FILE: reference_text()}
+    return {
+        SCHEMA_FILE: schema_text(),
+        REFERENCE_FILE: reference_text(),
+        HTTP_REFERENCE_FILE: http_reference_text(),
+        HTTP_FILE: http_file_text(),
+    }
 
 
 @click.command()
 @click.option("--check", "only_check", is_flag=True, help="Write nothing; exit code 1 when stale.")
 def generate(only_check: bool) -> None:
-    """Write triggers.schema.json and docs/reference/triggers-yaml.md."""
+    """Write triggers.schema.json, the pages of docs/reference/ that are made of models, and docs/api.http."""
     stale = stale_files()
     names = ", ".join(str(file.relative_to(ROOT)) for file in stale)
     if only_check and stale:

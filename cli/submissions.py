@@ -63,12 +63,12 @@ def submissions() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print for machines.")
 def list_(trigger: str | None, state: str | None, limit: int, as_json: bool) -> None:
     """List submissions, newest first."""
-    with _clear_errors():
+    with clear_errors():
         operations = open_operations()
         wanted = State(state) if state else None
         found = _first(operations, trigger=trigger, state=wanted, limit=limit)
     if as_json:
-        _print_json([view_submission(one, operations.config.workspace) for one in found])
+        print_json([view_submission(one, operations.config.workspace) for one in found])
         return
     table = Table(title=f"{len(found)} submissions", title_justify="left", box=SIMPLE_HEAD)
     for heading in ("created", "trigger", "state", "submission, and what became of it"):
@@ -84,7 +84,7 @@ def list_(trigger: str | None, state: str | None, limit: int, as_json: bool) -> 
 @click.option("--json", "as_json", is_flag=True, help="Print for machines.")
 def show(submission_id: str, as_json: bool) -> None:
     """Show a submission: its event, body, attempts and run."""
-    with _clear_errors():
+    with clear_errors():
         operations = open_operations()
         found = operations.submission(submission_id)
     _show(operations, [found], as_json=as_json, whole=True)
@@ -134,7 +134,7 @@ def _decide(
         raise click.UsageError("name either a submission's ID or --trigger NAME")
     done: list[Submission] = []
     refusals: list[str] = []
-    with _clear_errors():
+    with clear_errors():
         operations = open_operations()
         for identifier in [submission_id] if submission_id else _waiting(operations, trigger):
             try:
@@ -182,20 +182,21 @@ def _show(
     workspace = operations.config.workspace
     if as_json:
         views = [view_submission(one, workspace) for one in found]
-        _print_json(views[0] if whole else views)
+        print_json(views[0] if whole else views)
         return
     for one in found:
         if whole:
-            _print_json(view_submission(one, workspace))
+            print_json(view_submission(one, workspace))
         click.echo(f"{one.id} of {one.trigger} is {one.state}: {_said(one)}")
 
 
-def _print_json(content: Any) -> None:  # noqa: ANN401 — any JSON value
+def print_json(content: Any) -> None:  # noqa: ANN401 — any JSON value
+    """Print a JSON value for machines."""
     click.echo(json.dumps(content, indent=2, ensure_ascii=False))
 
 
 @contextmanager
-def _clear_errors() -> Iterator[None]:
+def clear_errors() -> Iterator[None]:
     """Show our own errors as sentences."""
     try:
         yield

@@ -72,12 +72,11 @@ class InProcess:
                 method, url, headers=headers, params=query, route_params=params, body=body
             )
         )
-        kind = f"{answer.mimetype}; charset={answer.charset}"
         return Result(
             ok=True,
             http=HttpAnswer(
                 status=answer.status_code,
-                headers={"Content-Type": kind, **answer.headers},
+                headers={"Content-Type": answer.mimetype, **answer.headers},
                 body=answer.get_body(),
             ),
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -32,6 +33,8 @@ from shared.workspace_client import Workspace, WorkspaceClient
 
 if TYPE_CHECKING:
     from azure.data.tables import TableClient
+
+logger = logging.getLogger(__name__)
 
 APP_DIR = Path(__file__).resolve().parent.parent
 
@@ -126,6 +129,11 @@ def build(environment: Mapping[str, str]) -> App:
         settings=environment,
         connection_problem=partial(blob_connection_problem, environment),
     )
+    if settings.roles_ignored:
+        logger.warning(
+            "API_ROLES is on, but App Service authentication is off: callers need a key only",
+            extra={"action": "roles_ignored"},
+        )
     tokens = Tokens(environment)
     hosts = frozenset(host_of(pipeline.endpoint) for pipeline in config.pipelines.values())
     table = _ledger_table(settings, environment, tokens)

@@ -51,6 +51,7 @@ class Settings:
         client_id: The user-assigned identity to use; the system-assigned one when None.
         roles: Whether callers of the HTTP API need a role: `API_ROLES` is `on`, and App Service authentication too
             (the platform sets `WEBSITE_AUTH_ENABLED` then).
+        roles_ignored: Whether `API_ROLES` is `on` for nothing, because that is off.
     """
 
     triggers_file: Path
@@ -58,6 +59,7 @@ class Settings:
     ledger_table: str = "pipelinetriggers"
     client_id: str | None = None
     roles: bool = False
+    roles_ignored: bool = False
 
     @classmethod
     def read(cls, environment: Mapping[str, str], *, app_dir: Path) -> Settings:
@@ -88,6 +90,7 @@ class Settings:
             ledger_table=table,
             client_id=environment.get("AZURE_CLIENT_ID", "").strip() or None,
             roles=roles == "on" and signed_in,
+            roles_ignored=roles == "on" and not signed_in,
         )
 
 

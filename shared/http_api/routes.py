@@ -105,6 +105,9 @@ class Call:
         return self.request.params["id"]
 
 
+ROLES: dict[str, tuple[Role, ...]] = {}
+"""The roles of each route, by its function's name; none for those that anybody may call."""
+
 type Route = Callable[[Api, Request], Reply]
 type Handler = Callable[[Call], Reply]
 
@@ -116,6 +119,8 @@ def _route(*roles: Role) -> Callable[[Handler], Route]:
     """
 
     def decorate(handler: Handler) -> Route:
+        ROLES[handler.__name__] = roles
+
         def answer(api: Api, request: Request) -> Reply:
             request_id = _request_id(request)
             about: dict[str, Any] = {"request_id": request_id, **_about(api, request)}

@@ -16,6 +16,7 @@ from local.identity_endpoint import IdentityFault
 from local.processes import ChildFailed
 from local.stack import Stack
 from local.workspace_faults import Fault, Manner
+from shared.http_api.openapi import ROUTES
 
 ROOT = Path(__file__).resolve().parents[2]
 CALL = "/api/v1/triggers/on-demand/submissions"
@@ -75,7 +76,7 @@ def unused_connection() -> str:
 def test_one_function_a_trigger_and_a_route_with_the_bindings_of_the_design(stack: Stack) -> None:
     listed = stack.call("GET", "/admin/functions", headers={"x-functions-key": "the-master-key"})
     functions = {one["name"]: one["config"]["bindings"] for one in listed.json()}
-    assert list(functions) == ["tick", "blob_new-data", "submit", "get_submission", "health"]
+    assert list(functions) == ["tick", "blob_new-data", *(entry.function for entry in ROUTES)]
     assert functions["tick"][0]["schedule"] == "0 * * * * *"
     (blob,) = functions["blob_new-data"]
     assert blob == {
@@ -98,7 +99,7 @@ def test_a_call_without_a_key_is_refused_and_health_needs_none(stack: Stack) -> 
     assert stack.call("GET", f"/api/v1/submissions/{'0' * 32}", headers=wrong).status_code == 401
     health = stack.call("GET", "/api/health", headers=wrong)
     assert health.status_code == 200
-    assert set(health.json()) == {"ledger", "last_tick"}
+    assert set(health.json()) == {"ledger", "last_tick", "dead", "held", "version", "file"}
 
 
 def test_a_call_starts_a_run_and_a_repeated_one_does_not(stack: Stack) -> None:
@@ -110,7 +111,10 @@ def test_a_call_starts_a_run_and_a_repeated_one_does_not(stack: Stack) -> None:
     other = stack.call("POST", CALL, json={}, headers=headers)
     assert (first.status_code, again.status_code, other.status_code) == (202, 202, 422)
     assert first.json()["id"] == again.json()["id"]
-    shown = stack.call("GET", first.headers["Location"].removeprefix(stack.url))
+    location = first.headers["Location"].removeprefix(stack.url)
+    polled = stack.call("GET", location, headers={"x-functions-key": ""})
+    assert (polled.status_code, polled.json()["state"]) == (202, "submitted")
+    shown = stack.call("GET", f"/api/v1/submissions/{first.json()['id']}")
     assert (shown.status_code, shown.json()["state"]) == (200, "submitted")
     (received,) = bodies(stack)[before:]
     assert received["ParameterAssignments"] == {"input_string": "ü {{ 7*7 }}"}

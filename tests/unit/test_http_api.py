@@ -970,3 +970,24 @@ def test_a_run_has_its_page_in_the_studio_of_its_cloud(cloud: str, host: str) ->
         f"https://{host}/runs/run%2F1?wsid=/subscriptions/s/resourcegroups/g%20h/workspaces/w"
     )
     assert studio_url(replace(workspace, name=None), "run-1") is None
+
+
+@pytest.mark.parametrize(
+    "blob",
+    [
+        {"path": "incoming/a.csv", "container": "reference"},
+        {"path": "incoming/a.csv", "container": "https://evil.example/data"},
+        {"path": "https://evil.example/incoming/a.csv"},
+        {"path": "//evil.example/a.csv"},
+    ],
+)
+def test_nothing_is_asked_of_storage_that_the_trigger_does_not_name(
+    make_bench: MakeBench, blob: dict[str, str]
+) -> None:
+    bench = make_bench(MORE)
+    previewed(bench, {"blob": blob})
+    post(bench, {"run_now": True, "blob": blob["path"]}, name="new-data")
+    asked = bench.blobs.heads
+    assert asked == (
+        1 if blob["path"] == "incoming/a.csv" else 0
+    )  # run_now: the trigger's own container

@@ -28,6 +28,8 @@ def test_stale_files_are_told_and_written(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(reference, "ROOT", tmp_path)
     monkeypatch.setattr(reference, "SCHEMA_FILE", tmp_path / "triggers.schema.json")
     monkeypatch.setattr(reference, "REFERENCE_FILE", tmp_path / "docs" / "page.md")
+    monkeypatch.setattr(reference, "HTTP_REFERENCE_FILE", tmp_path / "docs" / "http.md")
+    monkeypatch.setattr(reference, "HTTP_FILE", tmp_path / "docs" / "api.http")
     stale = CliRunner().invoke(generate, ["--check"])
     assert stale.exit_code == 1
     assert "stale: triggers.schema.json, " in stale.stderr

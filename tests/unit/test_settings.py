@@ -144,3 +144,26 @@ def test_this_machine_is_known(host: str) -> None:
 )
 def test_other_machines_are_not_taken_for_this_one(host: str) -> None:
     assert not is_loopback(host)
+
+
+@pytest.mark.parametrize(
+    ("environment", "roles", "ignored"),
+    [
+        ({}, False, False),
+        ({"API_ROLES": "off", "WEBSITE_AUTH_ENABLED": "True"}, False, False),
+        ({"WEBSITE_AUTH_ENABLED": "True"}, False, False),
+        ({"API_ROLES": "on"}, False, True),
+        ({"API_ROLES": "on", "WEBSITE_AUTH_ENABLED": "False"}, False, True),
+        ({"API_ROLES": " ON ", "WEBSITE_AUTH_ENABLED": "True"}, True, False),
+    ],
+)
+def test_roles_are_on_only_where_the_platform_signs_callers_in(
+    environment: dict[str, str], roles: bool, ignored: bool
+) -> None:
+    settings = Settings.read(environment, app_dir=Path("/app"))
+    assert (settings.roles, settings.roles_ignored) == (roles, ignored)
+
+
+def test_a_word_for_roles_that_is_neither_on_nor_off_is_refused() -> None:
+    with pytest.raises(SettingError, match="on or off"):
+        Settings.read({"API_ROLES": "yes"}, app_dir=Path("/app"))
