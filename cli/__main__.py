@@ -7,6 +7,10 @@ import importlib
 import click
 
 COMMANDS = {
+    "chaos": (
+        "cli.chaos",
+        "Prove that nothing is lost or started twice, among faults and crashes.",
+    ),
     "check": ("cli.check", "Check a triggers file."),
     "demo": ("cli.demo", "Show all three triggers at work on this machine."),
     "generate": ("cli.reference", "Write the generated files: JSON Schema and reference."),
