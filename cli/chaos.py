@@ -13,7 +13,7 @@ from rich.table import Table
 from local.azurite import AzuriteMissing
 from local.chaos import run
 from local.chaos_crew import WorkerStuck
-from local.chaos_plan import BUGS, ChaosOptions
+from local.chaos_options import BUGS, ChaosOptions
 from local.chaos_report import Report
 from local.processes import ChildFailed
 from local.workspace_search import SearchMode

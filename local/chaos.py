@@ -15,7 +15,8 @@ from typing import Any
 
 from local.azurite import Azurite
 from local.chaos_crew import SKEW, Note
-from local.chaos_plan import CRASH_POINTS, ChaosOptions, Delivery, make_plan
+from local.chaos_options import CRASH_POINTS, ChaosOptions
+from local.chaos_plan import Delivery, make_plan
 from local.chaos_report import Counts, Report
 from local.chaos_scene import Scene
 from local.chaos_verdict import judge

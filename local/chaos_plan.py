@@ -9,11 +9,11 @@ import hashlib
 import json
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from local.workspace_search import SearchMode
+from local.chaos_options import CRASH_POINTS, ChaosOptions
 from shared.accepting import BlobNotice
 from shared.blobs import BlobFacts
 from shared.events import (
@@ -28,58 +28,6 @@ from shared.events import (
 
 ACCOUNT = "lake"
 CONTAINER = "data"
-EVENTS_A_GROUP = 150
-"""Events that share a pipeline: about as many runs as a look has to see through."""
-
-CRASH_POINTS = ("before_claim", "after_claim", "after_post", "before_settle", "after_settle")
-"""Where a worker kills itself."""
-
-BUGS = ("settle_before_post", "send_again_on_500", "trust_blind_search", "one_token")
-"""Deliberate mistakes, to prove that the harness notices them."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChaosOptions:
-    """How a chaos run is made.
-
-    Attributes:
-        events: How many events happen.
-        seed: What everything random comes from.
-        workers: Processes that share the ledger.
-        threads: Deliveries that each of them takes at a time.
-        post_faults: The share of POSTs that go wrong, 0 to 1.
-        storage_faults: The share of the ledger's requests that go wrong.
-        crashes: How often a worker is killed at each crash point; None: by the number of events.
-        search: What the workspace's searches see.
-        lag: How late, for a search that lags.
-        bug: A deliberate mistake, one of `BUGS`.
-    """
-
-    events: int = 1000
-    seed: int = 0
-    workers: int = 4
-    threads: int = 6
-    post_faults: float = 0.3
-    storage_faults: float = 0.02
-    crashes: int | None = None
-    search: SearchMode = SearchMode.NORMAL
-    lag: timedelta = timedelta(minutes=40)
-    bug: str | None = None
-
-    @property
-    def groups(self) -> int:
-        """How many pipelines there are; each has a trigger of every source."""
-        return max(1, self.events // EVENTS_A_GROUP)
-
-    @property
-    def kills(self) -> int:
-        """How often a worker is killed at each crash point."""
-        return max(1, self.events // 500) if self.crashes is None else self.crashes
-
-    @property
-    def rounds(self) -> int:
-        """How often the clock is moved on between deliveries: their hours must stay far below `give_up_after`."""
-        return max(2, min(20, self.events // 100))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,6 +102,24 @@ def make_plan(options: ChaosOptions, *, start: datetime) -> Plan:
     deliveries = [
         Delivery(happening=happening, worker=dice.randrange(options.workers)) for happening in queue
     ]
+    if options.only_crash is not None:
+        return Plan(happenings=happenings, rounds=_one_crash(deliveries, options.only_crash))
+    _spread_crashes(deliveries, options, dice)
+    size = -(-len(deliveries) // options.rounds)
+    rounds = [deliveries[at : at + size] for at in range(0, len(deliveries), size)]
+    return Plan(happenings=happenings, rounds=rounds)
+
+
+def _one_crash(deliveries: Sequence[Delivery], point: str) -> list[list[Delivery]]:
+    """Deliver one event alone to a worker that dies, and then again; all others before it."""
+    victim = deliveries[0].happening
+    copies = [one for one in deliveries if one.happening == victim]
+    others = [one for one in deliveries if one.happening != victim]
+    return [others, [replace(copies[0], crash=point)], copies[1:]]
+
+
+def _spread_crashes(deliveries: list[Delivery], options: ChaosOptions, dice: random.Random) -> None:
+    """Let some deliveries kill their worker."""
     # A crash point is reached only where something is sent: by a first delivery.
     seen: set[str] = set()
     firsts = []
@@ -162,14 +128,9 @@ def make_plan(options: ChaosOptions, *, start: datetime) -> Plan:
             seen.add(delivery.happening.id)
             firsts.append(place)
     points = [point for point in CRASH_POINTS for _ in range(options.kills)]
-    for place, point in zip(
-        dice.sample(firsts, min(len(points), len(firsts))), points, strict=False
-    ):
-        one = deliveries[place]
-        deliveries[place] = Delivery(happening=one.happening, worker=one.worker, crash=point)
-    size = -(-len(deliveries) // options.rounds)
-    rounds = [deliveries[at : at + size] for at in range(0, len(deliveries), size)]
-    return Plan(happenings=happenings, rounds=rounds)
+    places = dice.sample(firsts, min(len(points), len(firsts)))
+    for place, point in zip(places, points, strict=False):
+        deliveries[place] = replace(deliveries[place], crash=point)
 
 
 def _happening(
@@ -177,6 +138,8 @@ def _happening(
 ) -> Happening:
     group = number % options.groups
     kind = dice.choices(("blob", "http", "schedule"), (5, 3, 2))[0]
+    if options.only_crash is not None:
+        kind = "blob"  # one experiment for all: a search counts only where it sees a neighbour
     event: Event
     if kind == "blob":
         notice = BlobNotice(

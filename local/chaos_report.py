@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from local.chaos_faults import FaultBook
-from local.chaos_plan import ChaosOptions
+from local.chaos_options import ChaosOptions
 from local.chaos_verdict import Verdict
 
 SHOWN = 50

@@ -21,7 +21,8 @@ from azure.data.tables import TableClient
 from local.azurite import Azurite
 from local.chaos_crew import Crew
 from local.chaos_faults import DEADLINE, FaultBook, PostFaults
-from local.chaos_plan import ChaosOptions, triggers_file
+from local.chaos_options import ChaosOptions
+from local.chaos_plan import triggers_file
 from local.identity_endpoint import IdentityEndpoint, IdentityFault
 from local.workspace import Workspace
 from local.workspace_runs import Progress
@@ -32,13 +33,12 @@ TOKEN_LIFE = timedelta(seconds=304)
 """A token with less than 300 s left is not used: so the identity endpoint is asked again every few seconds."""
 
 IDENTITY_FAULTS = {
-    "404": IdentityFault(status=404),
-    "429": IdentityFault(status=429, headers={"Retry-After": "1"}),
-    "500": IdentityFault(status=500),
-    "hang": IdentityFault(status=None, wait=DEADLINE + timedelta(seconds=1)),
+    "404": [IdentityFault(status=404)] * 3,
+    "429": [IdentityFault(status=429, headers={"Retry-After": "1"})] * 2,
+    "500": [IdentityFault(status=500)] * 3,
+    "hang": [IdentityFault(status=None, wait=DEADLINE + timedelta(seconds=1))],
 }
-IDENTITY_BURST = 3
-"""Requests in a row that the identity endpoint refuses: its client sends some of them again by itself."""
+"""What the identity endpoint answers, and how often in a row: its client asks some of them again by itself."""
 
 
 class Scene:
@@ -141,7 +141,7 @@ class Scene:
         """Let the identity endpoint refuse the next requests, in one of its ways."""
         self._end_disturbance()
         self._disturbance = self._dice.choice(sorted(IDENTITY_FAULTS))
-        self._identity.fail(*[IDENTITY_FAULTS[self._disturbance]] * IDENTITY_BURST)
+        self._identity.fail(*IDENTITY_FAULTS[self._disturbance])
 
     def calm(self) -> None:
         """End all faults."""
@@ -154,8 +154,8 @@ class Scene:
         self._closing.close()
 
     def _end_disturbance(self) -> None:
-        injected = IDENTITY_BURST - self._identity.recover() if self._disturbance else 0
-        for _ in range(injected):
+        burst = len(IDENTITY_FAULTS.get(self._disturbance, ()))
+        for _ in range(burst - self._identity.recover()):
             self.book.note(f"identity: {self._disturbance}", None)
         self._disturbance = ""
 

@@ -15,8 +15,10 @@ from shared.config import Pipeline
 from shared.ledger import Table
 from shared.ledger.table import PAGE_ROWS, Insert, Merge, Operation, Page, Row
 from shared.outcomes import Outcome
+from shared.runs import Look, RunFacts
 from shared.submissions import State
 from shared.transport import Answer, Transport
+from shared.workspace_client import Workspace
 
 current_event: ContextVar[str | None] = ContextVar("the event this thread works on", default=None)
 """For the book of faults: which event a request to storage is for."""
@@ -112,18 +114,39 @@ def _kind(operations: Sequence[Operation]) -> str | None:
     return None
 
 
-type Submit = Callable[[Pipeline, bytes], Outcome]
+class ChaosWorkspace:
+    """A workspace with a crash point behind the POST: it was answered, and nobody knows it yet.
 
+    Args:
+        workspace: The workspace.
+        points: Where to die.
+    """
 
-def with_crash_point(submit: Submit, points: CrashPoints) -> Submit:
-    """Return a `submit` after which the process may die: the POST was answered, and nobody knows it yet."""
+    def __init__(self, workspace: Workspace, points: CrashPoints) -> None:
+        self._workspace = workspace
+        self._points = points
 
-    def submit_and_reach(pipeline: Pipeline, body: bytes) -> Outcome:
-        outcome = submit(pipeline, body)
-        points.reach("after_post")
+    def submit(self, pipeline: Pipeline, body: bytes) -> Outcome:
+        """See `WorkspaceClient.submit`."""
+        outcome = self._workspace.submit(pipeline, body)
+        self._points.reach("after_post")
         return outcome
 
-    return submit_and_reach
+    def status(self, pipeline: Pipeline, run_id: str) -> RunFacts:
+        """See `WorkspaceClient.status`."""
+        return self._workspace.status(pipeline, run_id)
+
+    def look(
+        self, pipeline: Pipeline, *, experiment: str, stamp: str, neighbour: str | None
+    ) -> Look:
+        """See `WorkspaceClient.look`."""
+        return self._workspace.look(
+            pipeline, experiment=experiment, stamp=stamp, neighbour=neighbour
+        )
+
+    def cancel(self, pipeline: Pipeline, run_id: str) -> None:
+        """See `WorkspaceClient.cancel`."""
+        self._workspace.cancel(pipeline, run_id)
 
 
 class HastyTransport(Transport):

@@ -23,11 +23,11 @@ from local import chaos_bugs
 from local.chaos_plan import facts_by_name, read_news
 from local.chaos_seams import (
     ChaosTable,
+    ChaosWorkspace,
     CrashPoints,
     HastyTransport,
     MovedClock,
     current_event,
-    with_crash_point,
 )
 from local.storage_faults import FaultyAdapter, StorageChance
 from shared.accepting import Ignored
@@ -140,21 +140,17 @@ class Worker:
         client = WorkspaceClient(
             HastyTransport(tokens, hosts=hosts), tokens=tokens, now=self.clock.now
         )
-        submit = with_crash_point(client.submit, self._points)
-        match orders.get("bug"):
-            case "settle_before_post":
-                submit = chaos_bugs.settle_before_post(submit)
-            case "send_again_on_500":
-                submit = chaos_bugs.send_again_on_500(submit)
-            case "one_token":
-                chaos_bugs.use_one_token()
+        bug = orders.get("bug")
+        if bug == "one_token":
+            chaos_bugs.use_one_token()
+        workspace = chaos_bugs.WORKSPACES.get(bug, ChaosWorkspace)(client, self._points)
         return compose(
             config,
             table=ChaosTable(
                 AzureTable(connect, described=f"table {orders['table']}"), self._points
             ),
             head=self._head,
-            submit=submit,
+            workspace=workspace,
             clock=self.clock.now,
             monotonic=self.clock.monotonic,
         )
