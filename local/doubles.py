@@ -5,8 +5,9 @@ They stand where storage accounts and Azure ML would; the core between them is t
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from shared.config_file import load_config
 from shared.ledger import Ledger
 from shared.ledger.memory_table import Fault, MemoryTable
 from shared.outcomes import Outcome, OutcomeKind
+from shared.runs import Look, RunFacts, RunGone
 from shared.submissions import Submission
 
 ENDPOINT = (
@@ -91,23 +93,74 @@ class Blobs:
 
 @dataclass
 class Workspace:
-    """Records bodies and answers with a script; without one, each POST starts a run."""
+    """Records bodies and answers with a script; without one, each POST starts a run.
+
+    Attributes:
+        outcomes: What the next POSTs come to.
+        bodies: What was POSTed.
+        runs: Runs by id: those that POSTs started, and those that a test adds.
+        looks: What the next searches see; without one, all runs, and they count.
+        asked: Every other call, as (verb, what).
+        failure: What every other call raises.
+        slowness: A clock, and the seconds by which each POST moves it on.
+    """
 
     outcomes: list[Outcome] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)
+    runs: dict[str, RunFacts] = field(default_factory=dict)
+    looks: list[Look] = field(default_factory=list)
+    asked: list[tuple[str, str]] = field(default_factory=list)
+    failure: Exception | None = None
+    slowness: tuple[Clock, float] | None = None
 
     def submit(self, pipeline: Pipeline, body: bytes) -> Outcome:  # noqa: ARG002 — the seam's signature
         """Take a POST."""
         self.bodies.append(body)
+        if self.slowness is not None:
+            clock, seconds = self.slowness
+            clock.advance(seconds=seconds)
         number = len(self.bodies)
         if self.outcomes:
             return self.outcomes.pop(0)
+        stamp = json.loads(body)["tags"]["submission"]
+        self.runs[f"run-{number}"] = RunFacts(id=f"run-{number}", stamp=stamp)
         return Outcome(
             kind=OutcomeKind.STARTED,
             run_id=f"run-{number}",
             status=200,
             request_id=f"request-{number}",
         )
+
+    def status(self, pipeline: Pipeline, run_id: str) -> RunFacts:  # noqa: ARG002 — the seam's signature
+        """Say how a run stands."""
+        self.asked.append(("status", run_id))
+        if self.failure is not None:
+            raise self.failure
+        if run_id not in self.runs:
+            raise RunGone(f"Azure ML does not know run {run_id}")
+        return self.runs[run_id]
+
+    def look(
+        self,
+        pipeline: Pipeline,  # noqa: ARG002 — the seam's signature
+        *,
+        experiment: str,  # noqa: ARG002 — the same
+        stamp: str,
+        neighbour: str | None,
+    ) -> Look:
+        """Search for runs."""
+        self.asked.append(("look", stamp))
+        if self.looks:
+            return self.looks.pop(0)
+        found = tuple(run for run in self.runs.values() if run.stamp == stamp)
+        return Look(runs=found, counts=neighbour is not None)
+
+    def cancel(self, pipeline: Pipeline, run_id: str) -> None:  # noqa: ARG002 — the seam's signature
+        """Cancel a run."""
+        self.asked.append(("cancel", run_id))
+        if self.failure is not None:
+            raise self.failure
+        self.runs[run_id] = replace(self.runs[run_id], status="Canceled")
 
 
 @dataclass
@@ -169,7 +222,7 @@ def _bench(
         config,
         table=table,
         head=blobs.head,
-        submit=workspace.submit,
+        workspace=workspace,
         clock=clock.now,
         monotonic=clock.seconds,
     )

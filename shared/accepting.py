@@ -25,8 +25,7 @@ from shared.errors import (
     RequestTooLarge,
 )
 from shared.events import BlobEvent, Event, HttpEvent, dump_event, event_id
-from shared.ledger import Ledger, TriggerState
-from shared.ledger.ledger import GRACE, Sighting
+from shared.ledger import GRACE, Ledger, Sighting, TriggerState
 from shared.pipelines import published_pipeline
 from shared.rendering import render
 from shared.submissions import LEASE, State, Submission, stamp

@@ -7,24 +7,18 @@ is looked for.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from typing import Any
 
 from shared.errors import CallError, NotSent, TokenUnavailable
 from shared.outcomes import Outcome, OutcomeKind
 from shared.redaction import redact
+from shared.service_json import error_of, get_value, load_json, read_status, run_id_of
 from shared.transport import Answer
 
-RUN_STATUSES = ("NotStarted", "Running", "Failed", "Finished", "Canceled")
-"""By number; the service is moving from numbers, in text, to names (azureml-pipeline-core 1.62.0,
-`_aeva_provider.py`)."""
-
-_MAX_RUN_ID = 255
 _TAGS = re.compile(
     r"<(?:script|style)\b.*?</(?:script|style)\s*>|<[^<>]*>", re.DOTALL | re.IGNORECASE
 )
@@ -42,18 +36,18 @@ def read_answer(
         scope: What the token was for.
         now: Says the time, aware, for a `Retry-After` that is a date.
     """
-    content = _load(answer.content)
+    content = load_json(answer.content)
     kind = _kind(answer.status)
-    run_id = _run_id(content) if kind is OutcomeKind.STARTED else None
+    run_id = run_id_of(content) if kind is OutcomeKind.STARTED else None
     if kind is OutcomeKind.STARTED and run_id is None:
         kind = OutcomeKind.UNKNOWN
-    code, said = _error(content) if run_id is None else (None, None)
+    code, said = error_of(content) if run_id is None else (None, None)
     if said is None and run_id is None and content is None:
         said = _plain_text(answer.content)
     return Outcome(
         kind=kind,
         run_id=run_id,
-        run_status=read_status(_get(content, "status")) if run_id is not None else None,
+        run_status=read_status(get_value(content, "status")) if run_id is not None else None,
         status=answer.status,
         code=code,
         message=None if run_id is not None else _message(answer, kind, code, said, identity, scope),
@@ -81,24 +75,6 @@ def read_failure(error: CallError | TokenUnavailable) -> Outcome:
     else:
         kind, said = OutcomeKind.NOT_STARTED, "not sent: the workspace could not be reached. "
     return Outcome(kind=kind, message=redact(said + _tell(error)), request_id=request_id)
-
-
-def read_status(value: object) -> str | None:
-    """Return a run's status as one word of `RUN_STATUSES`, or None for a word that is none of them.
-
-    Args:
-        value: `Status` of an answer: a record with `StatusCode`, or the code itself, as a name, a number or a number
-            in text. No status at all means `NotStarted` (azureml-pipeline-core 1.62.0, `_aeva_provider.py`).
-    """
-    if isinstance(value, dict):
-        value = _get(value, "statuscode")
-    if value is None:
-        return RUN_STATUSES[0]
-    text = str(value).strip().lower()
-    for number, name in enumerate(RUN_STATUSES):
-        if text in (str(number), name.lower()):
-            return name
-    return None
 
 
 def _kind(status: int) -> OutcomeKind:
@@ -133,45 +109,6 @@ def _message(
         if 200 <= answer.status < 300:
             detail = f"no run id could be read in the answer; {detail}"
     return redact(f"the workspace answered {answer.status}: {detail}")
-
-
-def _load(content: bytes) -> object:
-    """Return the JSON value of a body, or None where it is none."""
-    try:
-        return json.loads(content.decode("utf-8-sig"))
-    except (ValueError, RecursionError):
-        return None
-
-
-def _get(record: object, name: str) -> Any:  # noqa: ANN401 — a JSON value
-    """Return a key's value whatever the key's casing; one that is null counts as absent."""
-    if not isinstance(record, dict):
-        return None
-    values = (value for key, value in record.items() if key.lower() == name and value is not None)
-    return next(values, None)
-
-
-def _run_id(content: object) -> str | None:
-    value = _get(content, "id")
-    if not isinstance(value, str) or not value.strip() or not value.isprintable():
-        return None
-    return value.strip() if len(value) <= _MAX_RUN_ID else None
-
-
-def _error(content: object) -> tuple[str | None, str | None]:
-    """Return the code and the message of either error shape (azureml-rest.md 1.6), or of none at all."""
-    error = _get(content, "error")
-    if isinstance(error, str):  # OAuth's shape, as of a gateway before the service
-        return redact(error, limit=100), _text(_get(content, "error_description"))
-    record = error if isinstance(error, dict) else content
-    code = _text(_get(record, "code"))
-    return code and redact(code, limit=100), _text(_get(record, "message"))
-
-
-def _text(value: object) -> str | None:
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        return None
-    return redact(str(value)) or None
 
 
 def _plain_text(content: bytes) -> str | None:

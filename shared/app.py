@@ -15,15 +15,18 @@ from shared.accepting import Accepting, Head
 from shared.blobs import Blobs
 from shared.config import Config
 from shared.config_file import load_config
+from shared.due import DueWork
+from shared.following import Following
 from shared.identity import Tokens
 from shared.ledger import Ledger, Table
 from shared.ledger.azure_table import CLIENT_OPTIONS, AzureTable
 from shared.operations import Operations
-from shared.sending import Sending, Submit
+from shared.searching import Searching
+from shared.sending import Sending
 from shared.settings import Settings, check_connections, storage_endpoint
 from shared.tick import Ticking
 from shared.transport import Transport, host_of, kept_alive_session
-from shared.workspace_client import WorkspaceClient
+from shared.workspace_client import Workspace, WorkspaceClient
 
 if TYPE_CHECKING:
     from azure.data.tables import TableClient
@@ -51,17 +54,37 @@ def compose(
     *,
     table: Table,
     head: Head,
-    submit: Submit,
+    workspace: Workspace,
     clock: Callable[[], datetime],
     monotonic: Callable[[], float] = time.monotonic,
 ) -> App:
     """Put an app together from its edges."""
     ledger = Ledger(table, monotonic=monotonic)
     accepting = Accepting(config, ledger=ledger, head=head, clock=clock, monotonic=monotonic)
-    sending = Sending(config, ledger=ledger, submit=submit, clock=clock, monotonic=monotonic)
-    ticking = Ticking(config, ledger=ledger, accepting=accepting, sending=sending, clock=clock)
+    sending = Sending(config, ledger=ledger, workspace=workspace, clock=clock, monotonic=monotonic)
+    due = DueWork(
+        ledger=ledger,
+        sending=sending,
+        searching=Searching(config, ledger=ledger, workspace=workspace, clock=clock),
+        following=Following(config, ledger=ledger, workspace=workspace, clock=clock),
+        monotonic=monotonic,
+    )
+    ticking = Ticking(
+        config,
+        ledger=ledger,
+        accepting=accepting,
+        sending=sending,
+        due=due,
+        clock=clock,
+        monotonic=monotonic,
+    )
     operations = Operations(
-        config=config, ledger=ledger, accepting=accepting, sending=sending, clock=clock
+        config=config,
+        ledger=ledger,
+        accepting=accepting,
+        sending=sending,
+        workspace=workspace,
+        clock=clock,
     )
     return App(config=config, operations=operations, ticking=ticking)
 
@@ -93,7 +116,7 @@ def build(environment: Mapping[str, str]) -> App:
         config,
         table=_ledger_table(settings, environment, tokens),
         head=Blobs(environment, tokens=tokens).head,
-        submit=WorkspaceClient(Transport(tokens, hosts=hosts), tokens=tokens).submit,
+        workspace=WorkspaceClient(Transport(tokens, hosts=hosts), tokens=tokens),
         clock=lambda: datetime.now(UTC),
     )
 

@@ -12,6 +12,7 @@ from shared.events import Source
 from shared.matching import PathRule
 from shared.runs import Scalar
 from shared.schedules import Schedule
+from shared.submissions import Policy
 from shared.templates import Template
 
 
@@ -203,12 +204,14 @@ class Trigger:
         source: What it starts from.
         pipeline: What it starts.
         values: What it passes.
+        policy: What it wants when things go wrong.
     """
 
     name: str
     source: ScheduleSource | BlobSource | HttpSource
     pipeline: Pipeline
     values: ValueTemplates
+    policy: Policy = field(default_factory=Policy)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -230,3 +233,8 @@ class Config:
     datastores: Mapping[str, Datastore]
     pipelines: Mapping[str, Pipeline]
     triggers: Mapping[str, Trigger]
+
+    def policy(self, trigger: str) -> Policy:
+        """Return a trigger's policy; the defaults when the file no longer has the trigger."""
+        found = self.triggers.get(trigger)
+        return found.policy if found else Policy()

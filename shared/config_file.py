@@ -36,8 +36,10 @@ from shared.config_schema_values import Entry
 from shared.config_settings import Filler
 from shared.config_sources import blob_source, http_source, schedule_source
 from shared.config_values import Layers, ValuesBuilder
+from shared.durations import read_duration
 from shared.errors import FileError, Problem
 from shared.events import Source
+from shared.submissions import OnUnknown, Policy
 
 MAX_BYTES = 1024 * 1024
 """1,000 triggers take a quarter of it; the host waits for the file at every cold start."""
@@ -212,7 +214,12 @@ class _Loader:
             self._report_no_experiment(path, entry.pipeline)
         if made is None:
             return None
-        return Trigger(name=name, source=made, pipeline=pipelines[entry.pipeline], values=values)
+        policy = Policy(
+            give_up_after=read_duration(entry.give_up_after),
+            on_unknown=OnUnknown(entry.on_unknown),
+        )
+        pipeline = pipelines[entry.pipeline]
+        return Trigger(name=name, source=made, pipeline=pipeline, values=values, policy=policy)
 
     def _declared(self, section: str) -> list[str]:
         """Return the names of a section, those with mistakes too."""

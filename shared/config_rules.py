@@ -12,6 +12,7 @@ from datetime import datetime
 from urllib.parse import SplitResult, urlsplit
 
 from shared.cron import Cron
+from shared.durations import read_duration
 from shared.events import read_instant
 
 NAME = r"^[a-z][a-z0-9-]{0,62}$"
@@ -48,6 +49,12 @@ class EndpointParts:
     name: str | None = None
     region: str | None = None
     cloud: str = "public"
+
+
+def duration(text: str) -> str:
+    """Check a span of time."""
+    read_duration(text)
+    return text
 
 
 def name(text: str) -> str:

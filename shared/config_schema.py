@@ -199,6 +199,19 @@ class TriggerEntry(ValuesEntry):
         description="Starts when somebody calls. It may be empty: `http: {}`.",
         examples=[{}],
     )
+    give_up_after: Annotated[str, AfterValidator(rules.duration)] = Field(
+        default="24h",
+        description="How long a submission that Azure ML certainly has not started is tried again: "
+        "a whole number with `s`, `m`, `h` or `d`.",
+        examples=["6h"],
+    )
+    on_unknown: Literal["search", "hold", "resend"] = Field(
+        default="search",
+        description="What happens when the answer to a submission was lost, so that nobody knows "
+        "whether a run was started: `search` looks for the run and sends again only when it is "
+        "certain that there is none, `hold` lets a person decide, `resend` sends again at once.",
+        examples=["hold"],
+    )
 
 
 class TriggersFile(Entry):

@@ -14,10 +14,12 @@
     │   └── BodyTooLarge         the run's values are more than the ledger can hold
     ├── CallError                a call to the workspace got no whole answer
     │   └── NotSent              it certainly never left this process
-    ├── LedgerError              a row of the ledger was edited or belongs to a newer version
+    ├── LedgerError              a row of the ledger cannot be understood: somebody edited it
+    │   └── NewerRow             a newer version of the app wrote it
     └── Unavailable              something we depend on did not answer: worth another try
         ├── LedgerUnavailable    the table service
         ├── StorageUnavailable   the storage account of a blob
+        ├── WorkspaceUnavailable Azure ML, when it is asked about a run
         └── TokenUnavailable     the identity endpoint
 
 Whether an error is worth a retry is a property of its class: `worth_retrying`.
@@ -146,7 +148,11 @@ class MissingValue(RenderError):
 
 
 class LedgerError(TriggersError):
-    """A row of the ledger cannot be understood: it was edited, or a newer version of the app wrote it."""
+    """A row of the ledger cannot be understood: somebody edited it."""
+
+
+class NewerRow(LedgerError):
+    """A newer version of the app wrote this row: it is left alone."""
 
 
 class BodyTooLarge(RenderError):
@@ -200,6 +206,10 @@ class LedgerUnavailable(Unavailable):
 
 class StorageUnavailable(Unavailable):
     """The storage account of a blob did not answer."""
+
+
+class WorkspaceUnavailable(Unavailable):
+    """Azure ML did not say how a run stands."""
 
 
 class TokenUnavailable(Unavailable):

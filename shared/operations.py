@@ -13,6 +13,7 @@ from shared.events import Event
 from shared.ledger import Ledger, Tick
 from shared.sending import Sending
 from shared.submissions import Submission
+from shared.workspace_client import Workspace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +25,7 @@ class Operations:
         ledger: The store of submissions.
         accepting: The first verb.
         sending: The second verb.
+        workspace: Azure ML, for what people ask of runs.
         clock: Says the time; aware.
     """
 
@@ -31,6 +33,7 @@ class Operations:
     ledger: Ledger
     accepting: Accepting
     sending: Sending
+    workspace: Workspace
     clock: Callable[[], datetime]
 
     def start(self, news: Event | BlobNotice) -> Submission | Ignored:

@@ -8,19 +8,17 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime
 
 from shared.accepting import Accepted
 from shared.config import Config, Pipeline
 from shared.ledger import Ledger
 from shared.outcomes import Outcome, OutcomeKind
-from shared.submissions import MAX_CLAIM_AGE, State, Submission, settle
+from shared.submissions import MAX_CLAIM_AGE, State, Submission
+from shared.transitions import hold, lease, settle
+from shared.workspace_client import Workspace
 
 logger = logging.getLogger(__name__)
-
-type Submit = Callable[[Pipeline, bytes], Outcome]
-"""POSTs a body to a pipeline and says what became of it; raises for nothing that a network can do."""
 
 _LEVELS = {
     State.SUBMITTED: logging.INFO,
@@ -37,7 +35,7 @@ class Sending:
     Args:
         config: Today's file: the only source of endpoints.
         ledger: Where outcomes are recorded.
-        submit: POSTs.
+        workspace: Where runs are started.
         clock: Says the time; aware.
         monotonic: Seconds; the same clock that `Accepting` read.
     """
@@ -47,13 +45,13 @@ class Sending:
         config: Config,
         *,
         ledger: Ledger,
-        submit: Submit,
+        workspace: Workspace,
         clock: Callable[[], datetime],
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._config = config
         self._ledger = ledger
-        self._submit = submit
+        self._workspace = workspace
         self._clock = clock
         self._monotonic = monotonic
 
@@ -70,29 +68,44 @@ class Sending:
         if not accepted.won or submission.state is not State.SUBMITTING:
             return submission
         pipeline = self._config.pipelines.get(submission.pipeline)
-        moved = _moved(submission, pipeline)
+        moved = moved_away(submission, pipeline)
         if moved is not None or pipeline is None or submission.body is None:
             held = self._ledger.update(submission, lambda row: _hold(row, moved, self._clock()))
-            _log(held)
+            log_moved(held)
             return held
         outcome = self._outcome(pipeline, submission.body, accepted.claimed_at)
-        generation = submission.generation
+        generation, policy = submission.generation, self._config.policy(submission.trigger)
         settled = self._ledger.update(
             submission,
-            lambda row: settle(row, outcome, generation=generation, now=self._clock()),
+            lambda row: settle(
+                row, outcome, generation=generation, now=self._clock(), policy=policy
+            ),
         )
-        _log(settled, outcome)
+        log_moved(settled, outcome)
         return settled
+
+    def send_again(self, submission: Submission) -> Submission | None:
+        """Take a `pending` submission and send it; None when another instance took it first.
+
+        Raises:
+            LedgerUnavailable: As for `send`.
+        """
+        claimed_at = self._monotonic()
+        now = self._clock()
+        taken = self._ledger.take(submission, lambda row: lease(row, now=now))
+        if taken is None:
+            return None
+        return self.send(Accepted(submission=taken, won=True, claimed_at=claimed_at))
 
     def _outcome(self, pipeline: Pipeline, body: bytes, claimed_at: float) -> Outcome:
         age = self._monotonic() - claimed_at
         if age > MAX_CLAIM_AGE.total_seconds():
             message = f"not sent: the claim was {age:.0f} s old, and no claim is sent after 60 s"
             return Outcome(kind=OutcomeKind.NOT_STARTED, message=message)
-        return self._submit(pipeline, body)
+        return self._workspace.submit(pipeline, body)
 
 
-def _moved(submission: Submission, pipeline: Pipeline | None) -> str | None:
+def moved_away(submission: Submission, pipeline: Pipeline | None) -> str | None:
     """Return why the submission has no place to go any more, or None."""
     if pipeline is None:
         return f"pipeline {submission.pipeline} is no longer in the triggers file"
@@ -106,10 +119,11 @@ def _moved(submission: Submission, pipeline: Pipeline | None) -> str | None:
 def _hold(submission: Submission, reason: str | None, now: datetime) -> Submission:
     if submission.state is not State.SUBMITTING:
         return submission
-    return replace(submission, state=State.HELD, reason=reason, due=None, updated=now)
+    return hold(submission, reason, now=now)
 
 
-def _log(submission: Submission, outcome: Outcome | None = None) -> None:
+def log_moved(submission: Submission, outcome: Outcome | None = None) -> None:
+    """Write the record of where a submission stands now."""
     extra = {
         "action": f"submission_{submission.state}",
         "trigger": submission.trigger,

@@ -1,16 +1,17 @@
-"""The durable record that an event, matched by a trigger, must start a run; and how an outcome moves it on.
+"""The durable record that an event, matched by a trigger, must start a run.
 
-Everything here is a value: `shared.ledger` stores it, `shared.accepting` makes it, `shared.sending` moves it.
+Everything here is a value: `shared.accepting` makes it, `shared.transitions` moves it on, `shared.ledger` stores it.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+import json
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from shared.events import Event
-from shared.outcomes import Outcome, OutcomeKind
+from shared.outcomes import OutcomeKind
 
 LEASE = timedelta(minutes=10)
 """How long a claim belongs to the process that made it: far above the POST's deadline of two minutes."""
@@ -18,9 +19,9 @@ LEASE = timedelta(minutes=10)
 MAX_CLAIM_AGE = timedelta(seconds=60)
 """A POST is not sent later than this after its claim, so that lease and POST can never overlap."""
 
-RETRY_AFTER_MINIMUM = timedelta(seconds=30)
-GIVE_UP_AFTER = timedelta(hours=24)
-FIRST_FOLLOW = timedelta(minutes=1)
+POST_DEADLINE = timedelta(minutes=2)
+"""When a POST has ended, one way or the other, counted from its start (`shared.transport.DEADLINE`)."""
+
 KEPT_ATTEMPTS = 20
 
 
@@ -45,8 +46,34 @@ class State(StrEnum):
     """Matched, but a policy or a person stopped it; `reason` says why."""
 
 
-FINAL = frozenset({State.FINISHED, State.DEAD, State.SKIPPED})
+OPEN = frozenset({State.SUBMITTING, State.PENDING, State.UNKNOWN, State.SUBMITTED})
+"""The tick has something to do with these, so each has a `due:` row."""
+
 ATTENTION = frozenset({State.DEAD, State.HELD})
+
+
+class OnUnknown(StrEnum):
+    """What happens when the answer to a POST was lost."""
+
+    SEARCH = "search"
+    """The run is looked for, and sent again only when a search that sees its neighbours does not find it."""
+    HOLD = "hold"
+    """A person decides."""
+    RESEND = "resend"
+    """It is sent again at once: for pipelines that may run twice."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """What a trigger wants when things go wrong.
+
+    Attributes:
+        give_up_after: How long a submission that certainly was not started is tried again.
+        on_unknown: What happens when an answer was lost.
+    """
+
+    give_up_after: timedelta = timedelta(hours=24)
+    on_unknown: OnUnknown = OnUnknown.SEARCH
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +120,10 @@ class Submission:
         state: Where it stands.
         reason: Why it is `pending`, `unknown`, `held`, `dead` or `skipped`.
         generation: 1 at first; a replay raises it.
+        since: When this generation was claimed; `created` for the first.
+        unknown_since: When an answer of this generation was lost for the last time.
+        post_deadline: When the POST whose answer was lost has certainly ended.
+        looks: Searches since then that could have seen the run, and did not.
         due: When the tick has something to do with it; None when never.
         attempts: The last 20 POSTs, oldest first.
         run_id: Azure ML's id of the run.
@@ -114,6 +145,10 @@ class Submission:
     state: State = State.SUBMITTING
     reason: str | None = None
     generation: int = 1
+    since: datetime | None = None
+    unknown_since: datetime | None = None
+    post_deadline: datetime | None = None
+    looks: int = 0
     due: datetime | None = None
     attempts: tuple[Attempt, ...] = ()
     run_id: str | None = None
@@ -127,76 +162,22 @@ class Submission:
         """What the run carries in `tags.submission` and `Properties.submission`."""
         return stamp(self.id, self.generation)
 
+    @property
+    def started_trying(self) -> datetime:
+        """When this generation was claimed."""
+        return self.since or self.created
+
+    @property
+    def may_have_run(self) -> bool:
+        """Whether a run may exist that nobody has found: an answer of this generation was lost."""
+        return self.unknown_since is not None and self.run_id is None
+
+    @property
+    def experiment(self) -> str:
+        """The experiment of the rendered body; empty when there is no body."""
+        return str(json.loads(self.body).get("ExperimentName", "")) if self.body else ""
+
 
 def stamp(submission_id: str, generation: int) -> str:
     """Return what a run is stamped with: letters, digits and hyphens only, as run-history filters need."""
     return f"{submission_id}-{generation}"
-
-
-def settle(
-    submission: Submission, outcome: Outcome, *, generation: int, now: datetime
-) -> Submission:
-    """Return the submission as it stands after a POST's outcome.
-
-    The outcome is recorded whatever happened to the row meanwhile, and recording it twice changes nothing.
-
-    Args:
-        submission: As it stands in the ledger now.
-        outcome: What became of the POST.
-        generation: The generation that was sent.
-        now: When the outcome was known.
-    """
-    if any(
-        known.request_id == outcome.request_id and outcome.request_id is not None
-        for known in submission.attempts
-    ):
-        return submission
-    recorded = replace(
-        submission,
-        attempts=(*submission.attempts, _attempt(outcome, generation, now))[-KEPT_ATTEMPTS:],
-        updated=now,
-    )
-    if outcome.kind is OutcomeKind.STARTED:
-        return _started(recorded, outcome, now)
-    if submission.state is not State.SUBMITTING or submission.generation != generation:
-        return recorded  # the row has moved on: this answer is history, not a decision
-    match outcome.kind:
-        case OutcomeKind.REFUSED:
-            return replace(recorded, state=State.DEAD, reason=outcome.message, due=None)
-        case OutcomeKind.UNKNOWN:
-            due = now + FIRST_FOLLOW
-            return replace(recorded, state=State.UNKNOWN, reason=outcome.message, due=due)
-        case _:
-            wait = max(outcome.retry_after or RETRY_AFTER_MINIMUM, RETRY_AFTER_MINIMUM)
-            due = min(now + wait, max(submission.created + GIVE_UP_AFTER, now))
-            return replace(recorded, state=State.PENDING, reason=outcome.message, due=due)
-
-
-def _started(submission: Submission, outcome: Outcome, now: datetime) -> Submission:
-    if outcome.run_id == submission.run_id:
-        return submission
-    if submission.run_id is not None:
-        duplicates = (*submission.duplicates, outcome.run_id or "")
-        return replace(submission, duplicates=duplicates)
-    return replace(
-        submission,
-        state=State.SUBMITTED,
-        reason=None,
-        run_id=outcome.run_id,
-        run_status=outcome.run_status,
-        due=now + FIRST_FOLLOW,
-    )
-
-
-def _attempt(outcome: Outcome, generation: int, now: datetime) -> Attempt:
-    return Attempt(
-        time=now,
-        generation=generation,
-        outcome=outcome.kind,
-        run_id=outcome.run_id,
-        status=outcome.status,
-        code=outcome.code,
-        message=outcome.message,
-        request_id=outcome.request_id,
-        service_request_id=outcome.service_request_id,
-    )

@@ -1,43 +1,35 @@
-"""The ledger's rules: who wins a claim, how a submission moves on, when a trigger was first seen.
+"""The ledger's rules: who wins a claim, and how a submission moves on.
 
 Every write carries a fresh random token. A transaction that failed may have been carried out all the same, or may
 have met its own first attempt; so the row is read back, and the write counts as ours only with exactly that token.
-Nothing that this object keeps in memory matters for correctness: the cache of triggers only saves reads.
+Nothing that this object keeps in memory matters for correctness.
 """
 
 from __future__ import annotations
 
 import secrets
-import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from shared.errors import LedgerUnavailable
-from shared.events import print_instant, read_instant
+from shared.errors import LedgerError
+from shared.events import print_instant
 from shared.ledger import rows
+from shared.ledger.guarded import WRITE_TRIES, GuardedTable, unavailable
+from shared.ledger.sightings import Sighting, Sightings, TriggerState
 from shared.ledger.table import (
-    MAX_OPERATIONS,
     Delete,
     Insert,
     Merge,
     Operation,
-    Row,
+    Page,
     RowConflict,
-    RowRefused,
     Table,
     TableUnavailable,
     Value,
 )
-from shared.submissions import Submission
-
-WRITE_TRIES = 6
-"""How often one write is tried before the ledger counts as unavailable; the client retries below that on its own."""
-
-TRIGGER_CACHE = timedelta(seconds=30)
-GRACE = timedelta(minutes=15)
-"""How far before its first sight a trigger's floor lies: the upload that woke a sleeping app must count."""
+from shared.submissions import OPEN, State, Submission
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,52 +46,18 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TriggerState:
-    """What the ledger knows of a trigger.
-
-    Attributes:
-        name: The trigger's name.
-        place: What the first sight was of; another place is a new first sight.
-        first_seen: When the trigger, with this place, was first seen.
-        floor: Events older than this start nothing; None when all count.
-        enabled: A person's override; None when there is none.
-    """
-
-    name: str
-    place: str
-    first_seen: datetime
-    floor: datetime | None
-    enabled: bool | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sighting:
-    """A trigger as today's file has it, for `Ledger.see`.
-
-    Attributes:
-        name: The trigger's name.
-        place: What a first sight is of.
-        floor: The floor to set at a first sight: None when everything that there is counts.
-        time: Now: what `first_seen` becomes at a first sight.
-    """
-
-    name: str
-    place: str
-    floor: datetime | None
-    time: datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Tick:
     """How far the ticks came.
 
     Attributes:
         evaluated_until: Every occurrence up to here has been claimed; None before the first tick.
         last: When the last tick ended.
+        walked_to: Where the repair walk goes on; empty at the start of a round.
     """
 
     evaluated_until: datetime | None = None
     last: datetime | None = None
+    walked_to: str = ""
 
 
 class Ledger:
@@ -111,10 +69,8 @@ class Ledger:
     """
 
     def __init__(self, table: Table, *, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._table = table
-        self._monotonic = monotonic
-        self._seen: dict[str, tuple[float, TriggerState]] = {}
-        self._lock = threading.Lock()
+        self._table = GuardedTable(table)
+        self._sightings = Sightings(self._table, monotonic=monotonic)
 
     # Submissions
 
@@ -129,16 +85,16 @@ class Ledger:
         key = rows.submission_key(submission.id)
         for _ in range(WRITE_TRIES):
             try:
-                etags = self._transact(operations)
+                etags = self._table.transact(operations)
             except (RowConflict, TableUnavailable) as error:
                 failure: Exception = error
             else:
                 return Claim(won=True, submission=_written(submission, etags[0]))
-            row = self._get(key)
+            row = self._table.get(key)
             if row is not None:
                 found = rows.decode_submission(row)
                 return Claim(won=row.values.get("token") == token, submission=found)
-        raise _unavailable(failure)
+        raise unavailable(failure)
 
     def update(
         self, submission: Submission, change: Callable[[Submission], Submission]
@@ -153,6 +109,28 @@ class Ledger:
         Raises:
             LedgerUnavailable: The change may not be recorded.
         """
+        return self._write(submission, change, follow=True) or submission
+
+    def take(
+        self, submission: Submission, change: Callable[[Submission], Submission]
+    ) -> Submission | None:
+        """Move a submission on if it is still as it was seen; of several callers exactly one succeeds.
+
+        Returns:
+            The submission as this caller changed it; None when somebody else changed it first.
+
+        Raises:
+            LedgerUnavailable: Nobody knows whether this caller succeeded; it must act as if it had not.
+        """
+        return self._write(submission, change, follow=False)
+
+    def _write(
+        self,
+        submission: Submission,
+        change: Callable[[Submission], Submission],
+        *,
+        follow: bool,
+    ) -> Submission | None:
         key = rows.submission_key(submission.id)
         tokens: set[str] = set()
         current = submission
@@ -163,22 +141,25 @@ class Ledger:
                 return current
             token = _new_token()
             tokens.add(token)
+            operations = _update_operations(current, after, token)
             try:
-                etags = self._transact(_update_operations(current, after, token))
+                etags = self._table.transact(operations)
             except (RowConflict, TableUnavailable) as error:
                 failure = error
             else:
                 return _written(after, etags[0])
-            row = self._get(key)
+            row = self._table.get(key)
             if row is None:
-                raise _unavailable(failure)
+                raise unavailable(failure)
             if row.values.get("token") in tokens:
                 return rows.decode_submission(row)
             unchanged = row.etag == current.etag
+            if not unchanged and not follow:
+                return None
             current = rows.decode_submission(row)
             if unchanged and isinstance(failure, RowConflict):
-                self._mend(_update_operations(current, after, token))
-        raise _unavailable(failure)
+                self._mend(operations)
+        raise unavailable(failure)
 
     def get(self, submission_id: str) -> Submission | None:
         """Return a submission, or None when there is none with that id.
@@ -187,71 +168,117 @@ class Ledger:
             LedgerUnavailable: The table did not answer.
             LedgerError: The row cannot be understood.
         """
-        row = self._get(rows.submission_key(submission_id))
+        row = self._table.get(rows.submission_key(submission_id))
         return rows.decode_submission(row) if row else None
+
+    # What is due
+
+    def due(self, now: datetime, *, continuation: str | None = None) -> Page:
+        """Return a page of the `due:` rows up to now, the longest due first; each names its trigger and state.
+
+        Raises:
+            LedgerUnavailable: The table did not answer.
+        """
+        return self._table.page(*rows.due_range(now), continuation=continuation)
+
+    def forget_due(self, key: str) -> None:
+        """Remove a `due:` row that belongs to nothing any more: a hand edited the ledger.
+
+        Raises:
+            LedgerUnavailable: The table did not answer; the next tick meets it again.
+        """
+        try:
+            self._table.transact([Delete(key)])
+        except RowConflict:
+            return  # another instance removed it
+        except TableUnavailable as error:
+            raise unavailable(error) from error
+
+    def hold_unreadable(self, submission_id: str, due_key: str, reason: str) -> None:
+        """Hold a submission whose row cannot be understood, without touching what is in it otherwise.
+
+        Raises:
+            LedgerUnavailable: The table did not answer; the next tick meets it again.
+        """
+        held, reason = State.HELD.value, reason[: rows.MAX_MESSAGE]
+        closed: dict[str, Value] = {"state": held, "reason": reason, "due": "", "due_key": ""}
+        operations: list[Operation] = [
+            Merge(rows.submission_key(submission_id), closed),
+            Merge(f"attention:{held}:{submission_id}", {"trigger": "", "state": held}),
+            Delete(due_key),
+        ]
+        try:
+            self._table.transact(operations)
+        except RowConflict:
+            return  # another instance held it
+        except TableUnavailable as error:
+            raise unavailable(error) from error
+
+    def repair(self, walked_to: str, *, now: datetime, limit: int) -> str:
+        """Look at some submissions for open ones that no `due:` row leads to any more, and give them one.
+
+        Only what is overdue by a lease is looked at closely: whatever has its row is worked off before that.
+
+        Args:
+            walked_to: What the last call returned; empty to begin a round.
+            now: The time.
+            limit: How many rows to look at.
+
+        Returns:
+            Where to go on; empty when the round is complete.
+
+        Raises:
+            LedgerUnavailable: The table did not answer.
+        """
+        page = self._table.page("sub:", "sub;", limit=limit, continuation=walked_to or None)
+        for row in page.rows:
+            try:
+                submission = rows.decode_submission(row)
+            except LedgerError:
+                continue  # whoever needs it meets the error
+            if submission.state in OPEN and rows.is_overdue(submission, now):
+                key = submission.due_key
+                if key is None or self._table.get(key) is None:
+                    self._mend_due(submission, now)
+        return page.continuation or ""
+
+    # Listings
+
+    def newest_run(self, place: str, experiment: str) -> str | None:
+        """Return the stamp of the newest run that we know of in an experiment, started through an endpoint.
+
+        Raises:
+            LedgerUnavailable: The table did not answer.
+        """
+        row = self._table.get(rows.newest_key(place, experiment))
+        return str(row.values["stamp"]) if row else None
+
+    def log(self, *, limit: int, continuation: str | None = None) -> Page:
+        """Return a page of the `log:` rows, newest first; each carries trigger, state, source, time and run.
+
+        Raises:
+            LedgerUnavailable: The table did not answer.
+        """
+        return self._table.page("log:", "log;", limit=limit, continuation=continuation)
+
+    def attention(self, state: State, *, limit: int, continuation: str | None = None) -> Page:
+        """Return a page of the `attention:` rows of `dead` or `held` submissions.
+
+        Raises:
+            LedgerUnavailable: The table did not answer.
+        """
+        prefix = f"attention:{state}"
+        return self._table.page(f"{prefix}:", f"{prefix};", limit=limit, continuation=continuation)
 
     # Triggers
 
     def see(self, sighting: Sighting) -> TriggerState:
-        """Return what is known of a trigger; its first sight is recorded. Cached for 30 seconds.
-
-        Raises:
-            LedgerUnavailable: The table did not answer.
-        """
-        with self._lock:
-            read_at, known = self._seen.get(sighting.name, (0.0, None))
-        fresh = self._monotonic() - read_at < TRIGGER_CACHE.total_seconds()
-        if known is not None and known.place == sighting.place and fresh:
-            return known
-        return self._remember([self._see(sighting)])[sighting.name]
+        """See `Sightings.see`."""
+        return self._sightings.see(sighting)
 
     def see_all(self, sightings: Iterable[Sighting]) -> Mapping[str, TriggerState]:
-        """Do what `see` does for many triggers, past the cache: one query, and one write for 100 new ones.
-
-        Raises:
-            LedgerUnavailable: The table did not answer.
-        """
-        known = {row.key: row for row in self._range(*rows.TRIGGERS)}
-        states: list[TriggerState] = []
-        unseen: list[Sighting] = []
-        for sighting in sightings:
-            row = known.get(rows.trigger_key(sighting.name))
-            if row is not None and row.values.get("place") == sighting.place:
-                states.append(_decode_trigger(row))
-            else:
-                unseen.append(sighting)
-        for first in range(0, len(unseen), MAX_OPERATIONS):
-            batch = unseen[first : first + MAX_OPERATIONS]
-            new = [_first_sight(found, known.get(rows.trigger_key(found.name))) for found in batch]
-            try:
-                self._transact([_record(state, known) for state in new])
-                states += new
-            except (RowConflict, TableUnavailable):
-                # Another instance saw one of them first, or the answer was lost: one by one, what is there decides.
-                states += [self._see(sighting) for sighting in batch]
-        return self._remember(states)
-
-    def _see(self, sighting: Sighting) -> TriggerState:
-        failure: Exception | None = None
-        for _ in range(WRITE_TRIES):
-            row = self._get(rows.trigger_key(sighting.name))
-            if row is not None and row.values.get("place") == sighting.place:
-                return _decode_trigger(row)
-            state = _first_sight(sighting, row)
-            try:
-                self._transact([_record(state, {row.key: row} if row else {})])
-            except (RowConflict, TableUnavailable) as error:
-                failure = error
-            else:
-                return state
-        raise _unavailable(failure)
-
-    def _remember(self, states: Iterable[TriggerState]) -> Mapping[str, TriggerState]:
-        read_at = self._monotonic()
-        found = {state.name: state for state in states}
-        with self._lock:
-            self._seen |= {name: (read_at, state) for name, state in found.items()}
-        return found
+        """See `Sightings.see_all`."""
+        return self._sightings.see_all(sightings)
 
     # The tick
 
@@ -261,12 +288,13 @@ class Ledger:
         Raises:
             LedgerUnavailable: The table did not answer.
         """
-        row = self._get(rows.TICK_KEY)
+        row = self._table.get(rows.TICK_KEY)
         if row is None:
             return Tick()
         return Tick(
-            evaluated_until=_instant(row.values.get("evaluated_until")),
-            last=_instant(row.values.get("last")),
+            evaluated_until=rows.read_optional(row.values.get("evaluated_until")),
+            last=rows.read_optional(row.values.get("last")),
+            walked_to=str(row.values.get("walked_to") or ""),
         )
 
     def end_tick(self, tick: Tick) -> None:
@@ -279,50 +307,38 @@ class Ledger:
             "schema": rows.SCHEMA,
             "evaluated_until": print_instant(tick.evaluated_until) if tick.evaluated_until else "",
             "last": print_instant(tick.last) if tick.last else "",
+            "walked_to": tick.walked_to,
         }
         try:
-            self._transact([Merge(rows.TICK_KEY, values)])
+            self._table.transact([Merge(rows.TICK_KEY, values)])
         except TableUnavailable as error:
-            raise _unavailable(error) from error
+            raise unavailable(error) from error
 
-    # The table
+    # Mending
 
     def _mend(self, operations: Iterable[Operation]) -> None:
         """Make the rows that an update wants to delete, where somebody removed them: it would fail for ever."""
         missing = [
             operation.key
             for operation in operations
-            if isinstance(operation, Delete) and self._get(operation.key) is None
+            if isinstance(operation, Delete) and self._table.get(operation.key) is None
         ]
-        if missing:
+        self._make([Merge(key, {"mended": True}) for key in missing])
+
+    def _mend_due(self, submission: Submission, now: datetime) -> None:
+        """Give an open submission the `due:` row that it has lost."""
+        key = submission.due_key
+        if key is not None:
+            self._make([Merge(key, _index(submission))])
+        else:
+            self.update(submission, lambda row: replace(row, due=now) if row.due is None else row)
+
+    def _make(self, operations: list[Operation]) -> None:
+        if operations:
             try:
-                self._transact([Merge(key, {"mended": True}) for key in missing])
+                self._table.transact(operations)
             except (RowConflict, TableUnavailable) as error:
-                raise _unavailable(error) from error
-
-    def _transact(self, operations: list[Operation]) -> list[str]:
-        try:
-            return list(self._table.transact(operations))
-        except RowRefused as error:
-            raise _unavailable(error) from error
-
-    def _get(self, key: str) -> Row | None:
-        try:
-            return self._table.get(key)
-        except TableUnavailable as error:
-            raise _unavailable(error) from error
-
-    def _range(self, start: str, end: str) -> Iterable[Row]:
-        continuation: str | None = None
-        while True:
-            try:
-                page = self._table.page(start, end, continuation=continuation)
-            except TableUnavailable as error:
-                raise _unavailable(error) from error
-            yield from page.rows
-            continuation = page.continuation
-            if continuation is None:
-                return
+                raise unavailable(error) from error
 
 
 def _claim_operations(submission: Submission, token: str) -> list[Operation]:
@@ -348,6 +364,9 @@ def _update_operations(before: Submission, after: Submission, token: str) -> lis
     ]
     if rows.encode_log(before) != rows.encode_log(after):
         operations.append(Merge(rows.log_key(after), rows.encode_log(after)))
+    if after.run_id is not None and after.run_id != before.run_id:
+        key = rows.newest_key(after.place, after.experiment)
+        operations.append(Merge(key, {"stamp": after.stamp, "run_id": after.run_id}))
     old = {before.due_key, rows.attention_key(before)} - {None}
     new = {rows.due_key(after.due, after.id) if after.due else None, rows.attention_key(after)}
     operations += [Delete(key) for key in sorted(old - new, key=str) if key is not None]
@@ -366,52 +385,5 @@ def _written(submission: Submission, etag: str) -> Submission:
     return replace(submission, etag=etag, due_key=due_key)
 
 
-def _first_sight(sighting: Sighting, row: Row | None) -> TriggerState:
-    enabled = _decode_trigger(row).enabled if row else None
-    return TriggerState(
-        name=sighting.name,
-        place=sighting.place,
-        first_seen=sighting.time,
-        floor=sighting.floor,
-        enabled=enabled,
-    )
-
-
-def _record(state: TriggerState, known: Mapping[str, Row]) -> Operation:
-    key = rows.trigger_key(state.name)
-    if key in known:
-        return Merge(key, _encode_trigger(state), known[key].etag)
-    return Insert(key, _encode_trigger(state))
-
-
-def _encode_trigger(state: TriggerState) -> dict[str, Value]:
-    return {
-        "schema": rows.SCHEMA,
-        "place": state.place,
-        "first_seen": print_instant(state.first_seen),
-        "floor": print_instant(state.floor) if state.floor else "",
-        "enabled": "" if state.enabled is None else str(state.enabled).lower(),
-    }
-
-
-def _decode_trigger(row: Row) -> TriggerState:
-    enabled = str(row.values.get("enabled") or "")
-    return TriggerState(
-        name=row.key.removeprefix("trigger:"),
-        place=str(row.values["place"]),
-        first_seen=read_instant(str(row.values["first_seen"])),
-        floor=_instant(row.values.get("floor")),
-        enabled={"true": True, "false": False}.get(enabled),
-    )
-
-
-def _instant(value: object) -> datetime | None:
-    return read_instant(value) if isinstance(value, str) and value else None
-
-
 def _new_token() -> str:
     return secrets.token_hex(16)
-
-
-def _unavailable(error: Exception | None) -> LedgerUnavailable:
-    return LedgerUnavailable(f"the ledger did not answer as it must: {error}")

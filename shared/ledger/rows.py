@@ -6,8 +6,9 @@
 | `due:<utc time>:<id>` | the tick has something to do with it, sorted by when |
 | `log:<inverted time>:<id>` | newest first, for listing |
 | `attention:<state>:<id>` | it is `dead` or `held` |
+| `newest:<place>:<experiment>` | the newest known run there: a search that does not see it proves nothing |
 | `trigger:<name>` | first sight and floor of a trigger, and whether a person switched it off |
-| `tick` | how far schedules were evaluated |
+| `tick` | how far schedules were evaluated, and where the repair walk goes on |
 
 Absent text is stored as empty text, since a merge cannot remove a property. Rows carry `schema`; properties that
 this version does not know are kept.
@@ -15,17 +16,18 @@ this version does not know are kept.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from shared.errors import LedgerError
+from shared.errors import LedgerError, NewerRow
 from shared.events import dump_event, load_event, print_instant, read_instant
 from shared.ledger.table import Row, Value
 from shared.outcomes import OutcomeKind
-from shared.submissions import ATTENTION, Attempt, State, Submission
+from shared.submissions import ATTENTION, LEASE, Attempt, State, Submission
 
 SCHEMA = 1
 TICK_KEY = "tick"
@@ -50,6 +52,30 @@ def submission_key(submission_id: str) -> str:
 def due_key(due: datetime, submission_id: str) -> str:
     """Return the key of a submission's `due:` row: fixed width, so that keys sort by time."""
     return f"due:{due.astimezone(UTC):%Y%m%dT%H%M%S.%fZ}:{submission_id}"
+
+
+def due_range(now: datetime) -> tuple[str, str]:
+    """Return the range of the `due:` rows up to an instant."""
+    return "due:", f"due:{now.astimezone(UTC):%Y%m%dT%H%M%S.%fZ};"
+
+
+def is_overdue(submission: Submission, now: datetime) -> bool:
+    """Return whether a tick should long have had something to do with an open submission."""
+    return submission.due is None or submission.due + LEASE < now
+
+
+def newest_key(place: str, experiment: str) -> str:
+    """Return the key of the row that names the newest known run of an experiment."""
+    return f"newest:{place}:{hashlib.sha256(experiment.encode()).hexdigest()[:16]}"
+
+
+def read_optional(value: object) -> datetime | None:
+    """Read an instant where there is one."""
+    return read_instant(value) if isinstance(value, str) and value else None
+
+
+def _print_optional(instant: datetime | None) -> str:
+    return print_instant(instant) if instant else ""
 
 
 def log_key(submission: Submission) -> str:
@@ -91,7 +117,11 @@ def encode_submission(submission: Submission, *, token: str) -> dict[str, Value]
         "body": submission.body or b"",
         "created": print_instant(submission.created),
         "updated": print_instant(submission.updated),
-        "due": print_instant(submission.due) if submission.due else "",
+        "since": _print_optional(submission.since),
+        "unknown_since": _print_optional(submission.unknown_since),
+        "post_deadline": _print_optional(submission.post_deadline),
+        "looks": submission.looks,
+        "due": _print_optional(submission.due),
         "due_key": due_key(submission.due, submission.id) if submission.due else "",
         "attempts": _encode_attempts(submission.attempts),
         "run_id": _text(submission.run_id),
@@ -121,9 +151,7 @@ def decode_submission(row: Row) -> Submission:
     submission_id = row.key.removeprefix("sub:")
     try:
         if int(values["schema"]) > SCHEMA:
-            raise LedgerError(
-                f"submission {submission_id} was written by a newer version of this app"
-            )
+            raise NewerRow(f"submission {submission_id} was written by a newer version of this app")
         return Submission(
             id=submission_id,
             trigger=str(values["trigger"]),
@@ -137,7 +165,11 @@ def decode_submission(row: Row) -> Submission:
             state=State(str(values["state"])),
             reason=str(values["reason"]) or None,
             generation=int(values["generation"]),
-            due=read_instant(str(values["due"])) if values["due"] else None,
+            since=read_optional(values.get("since")),
+            unknown_since=read_optional(values.get("unknown_since")),
+            post_deadline=read_optional(values.get("post_deadline")),
+            looks=int(values.get("looks", 0)),
+            due=read_optional(values["due"]),
             attempts=tuple(
                 _decode_attempt(item) for item in json.loads(_bytes(values["attempts"]))
             ),

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import quote
 
 from shared.errors import BodyTooLarge, RenderError
 from shared.runs import DataPath, Dataset, DatasetReference, RunValues, Scalar
@@ -54,6 +55,44 @@ def build_body(values: RunValues, *, stamp: str) -> bytes:
     if len(body) > MAX_BODY_BYTES:
         raise BodyTooLarge(len(body), limit=MAX_BODY_BYTES)
     return body
+
+
+def run_url(endpoint: str, run_id: str) -> str:
+    """Return the address of a run: `GET` shows it (azureml-pipeline-core 1.62.0, `aml_pipelines_api10.py`)."""
+    return f"{_service(endpoint)}/{quote(run_id, safe='')}"
+
+
+def execution_url(endpoint: str, run_id: str) -> str:
+    """Return the address of a run's execution: `DELETE` cancels it (the same source)."""
+    return f"{run_url(endpoint, run_id)}/Execution"
+
+
+def runs_url(endpoint: str) -> str:
+    """Return the address of the pipeline's own run list (the same source)."""
+    return f"{_service(endpoint)}/Pipeline/{endpoint.rstrip('/').rpartition('/')[2]}"
+
+
+def query_url(endpoint: str, experiment: str) -> str | None:
+    """Return the address of run history's query in an experiment; None where the endpoint does not tell it.
+
+    Source: azureml-core 1.61.0, `azureml/_restclient`: `/history/v1.0{workspace}/experiments/{name}/runs:query`.
+    """
+    before, found, after = endpoint.partition("/pipelines/v1.0/")
+    if not found:
+        return None
+    workspace = after.partition("/PipelineRuns/")[0]
+    return f"{before}/history/v1.0/{workspace}/experiments/{quote(experiment, safe='')}/runs:query"
+
+
+def query_body(stamp: str) -> bytes:
+    """Return the query for runs that carry a stamp; run history's filters do not escape, and a stamp needs none."""
+    return json.dumps({"filter": f'(Tags/{STAMP} eq "{stamp}")', "top": 100}).encode()
+
+
+def _service(endpoint: str) -> str:
+    """Return an endpoint's part up to and with `/PipelineRuns`."""
+    before, _, _ = endpoint.partition("/PipelineRuns/")
+    return f"{before}/PipelineRuns"
 
 
 def _text(value: Scalar) -> str:

@@ -18,12 +18,12 @@ import pytest
 from local.azurite import Azurite
 from shared.errors import LedgerError, LedgerUnavailable
 from shared.events import BlobEvent, HttpEvent, event_id
-from shared.ledger import Ledger, Table, Tick
-from shared.ledger.ledger import Sighting
+from shared.ledger import Ledger, Sighting, Table, Tick
 from shared.ledger.memory_table import Fault, MemoryTable
 from shared.ledger.table import Delete, Insert, Merge
 from shared.outcomes import Outcome, OutcomeKind
-from shared.submissions import LEASE, State, Submission, settle
+from shared.submissions import LEASE, State, Submission
+from shared.transitions import settle
 
 type MakeTable = Callable[..., Table]
 
@@ -116,7 +116,7 @@ def test_settling_moves_the_due_row_and_the_log(make_table: MakeTable) -> None:
     settled = ledger.update(ledger.claim(submission()).submission, started)
     assert settled.state is State.SUBMITTED
     assert ledger.get(settled.id) == settled
-    assert keys(table) == ["due", "log", "sub"]
+    assert keys(table) == ["due", "log", "newest", "sub"]
     (due,) = table.page("due:", "due;").rows
     assert due.key == settled.due_key
     (log,) = table.page("log:", "log;").rows
@@ -148,7 +148,7 @@ def test_a_due_row_that_somebody_removed_does_not_stop_an_update(make_table: Mak
     assert claimed.due_key is not None
     table.transact([Delete(claimed.due_key)])
     assert ledger.update(claimed, started).state is State.SUBMITTED
-    assert keys(table) == ["due", "log", "sub"]
+    assert keys(table) == ["due", "log", "newest", "sub"]
 
 
 def test_a_change_is_applied_to_what_is_there_now(make_table: MakeTable) -> None:
@@ -226,7 +226,7 @@ def test_a_settle_whose_answer_was_lost_or_doubled_is_recorded_once(
     settled = Ledger(table).update(claimed, started)
     assert settled.state is State.SUBMITTED
     assert len(settled.attempts) == 1
-    assert keys(make_table()) == ["due", "log", "sub"]
+    assert keys(make_table()) == ["due", "log", "newest", "sub"]
 
 
 def test_of_64_threads_one_wins_while_answers_are_dropped(make_table: MakeTable) -> None:
@@ -436,3 +436,99 @@ def test_what_is_known_of_a_trigger_is_read_every_30_seconds() -> None:
         time[0] += seconds
         ledger.see(sight())
     assert table.calls["get"] == 3
+
+
+def test_of_many_that_take_a_submission_one_succeeds_while_answers_are_dropped(
+    make_table: MakeTable,
+) -> None:
+    claimed = Ledger(make_table()).claim(submission()).submission
+    pending = Ledger(make_table()).update(
+        claimed, lambda row: replace(row, state=State.PENDING, due=NOON)
+    )
+    chance = random.Random(3)
+    table = make_table(
+        lambda call: chance.choice([*Fault, None, None]) if call == "transact" else None
+    )
+
+    def take(_number: int) -> bool:
+        taken = Ledger(table).take(
+            pending, lambda row: replace(row, state=State.SUBMITTING, due=NOON + LEASE)
+        )
+        return taken is not None
+
+    with ThreadPoolExecutor(16) as threads:
+        assert sum(threads.map(take, range(32))) == 1
+
+
+def test_the_newest_run_of_an_experiment_is_known(make_table: MakeTable) -> None:
+    ledger = Ledger(make_table())
+    assert ledger.newest_run("0123456789abcdef", "E") is None
+    for number in range(2):
+        outcome = replace(STARTED, run_id=f"run-{number}", request_id=f"r{number}")
+        change = functools.partial(settle, outcome=outcome, generation=1, now=NOON)
+        newest = ledger.update(ledger.claim(submission(number)).submission, change)
+    assert ledger.newest_run("0123456789abcdef", "E") == newest.stamp
+    assert ledger.newest_run("0123456789abcdef", "other") is None
+
+
+def test_what_is_due_comes_the_longest_due_first_and_not_what_is_due_later(
+    make_table: MakeTable,
+) -> None:
+    ledger = Ledger(make_table())
+    for number in (3, 1, 2, 9):
+        ledger.claim(submission(number, due=NOON + timedelta(minutes=number)))
+    page = ledger.due(NOON + timedelta(minutes=3))
+    assert [row.key.split(":")[1] for row in page.rows] == [
+        f"20270327T120{number}00.000000Z" for number in (1, 2, 3)
+    ]
+    assert page.continuation is None
+    assert page.rows[0].values["trigger"] == "new-data"
+
+
+def test_an_unreadable_submission_is_held_without_losing_what_is_in_it(
+    make_table: MakeTable,
+) -> None:
+    table = make_table()
+    ledger = Ledger(table)
+    claimed = ledger.claim(submission()).submission
+    table.transact([Merge(f"sub:{claimed.id}", {"state": "dreaming"})])
+    assert claimed.due_key is not None
+    ledger.hold_unreadable(claimed.id, claimed.due_key, "why")
+    ledger.hold_unreadable(claimed.id, claimed.due_key, "why")
+    assert keys(table) == ["attention", "log", "sub"]
+    found = ledger.get(claimed.id)
+    assert found is not None
+    assert (found.state, found.reason, found.due, found.body) == (
+        State.HELD,
+        "why",
+        None,
+        claimed.body,
+    )
+
+
+def test_the_repair_walk_gives_an_overdue_submission_its_due_row_back(
+    make_table: MakeTable,
+) -> None:
+    table = make_table()
+    ledger = Ledger(table)
+    for number in range(5):
+        ledger.claim(submission(number))
+    lost = ledger.claim(submission(7)).submission
+    assert lost.due_key is not None
+    table.transact([Delete(lost.due_key)])
+    late = NOON + timedelta(hours=1)
+    walked_to, rounds = "", 0
+    while (walked_to := ledger.repair(walked_to, now=late, limit=2)) or not rounds:
+        rounds += 1
+        assert rounds < 10
+    assert table.get(lost.due_key) is not None
+
+
+def test_the_repair_walk_leaves_alone_what_is_not_overdue(make_table: MakeTable) -> None:
+    table = make_table()
+    ledger = Ledger(table)
+    claimed = ledger.claim(submission()).submission
+    assert claimed.due_key is not None
+    table.transact([Delete(claimed.due_key)])
+    ledger.repair("", now=NOON, limit=100)
+    assert table.get(claimed.due_key) is None

@@ -19,9 +19,10 @@ from urllib3.exceptions import (
     NewConnectionError,
 )
 
-from shared.answers import read_answer, read_failure, read_status
+from shared.answers import read_answer, read_failure
 from shared.errors import CallError, NotSent, TokenUnavailable
 from shared.outcomes import Outcome, OutcomeKind
+from shared.service_json import read_status
 from shared.transport import Answer
 
 NOW = datetime(2027, 3, 27, 1, 30, tzinfo=UTC)

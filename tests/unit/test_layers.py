@@ -10,7 +10,16 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 LAYERS = [
-    {"errors", "events", "submissions", "outcomes", "runs", "redaction"},
+    {
+        "errors",
+        "durations",
+        "events",
+        "transitions",
+        "submissions",
+        "outcomes",
+        "runs",
+        "redaction",
+    },
     {
         *("config", "config_document", "config_entries", "config_file", "config_problems"),
         *("config_rules", "config_schema", "config_schema_values", "config_settings"),
@@ -23,13 +32,15 @@ LAYERS = [
         "identity",
         "transport",
         "connections",
+        "service_json",
+        "run_records",
         "answers",
         "blobs",
         "ledger",
         "pipelines",
         "workspace_client",
     },
-    {"accepting", "sending", "tick", "operations", "occurrences"},
+    {"accepting", "sending", "tick", "operations", "occurrences", "due", "following", "searching"},
     {"http_api"},
     {"app"},
 ]

@@ -10,7 +10,9 @@ import pytest
 from local.doubles import NOON
 from shared.events import ScheduleEvent, event_id
 from shared.outcomes import Outcome, OutcomeKind
-from shared.submissions import LEASE, MAX_CLAIM_AGE, State, Submission, settle
+from shared.submissions import LEASE, MAX_CLAIM_AGE, POST_DEADLINE, State, Submission
+from shared.transitions import settle
+from shared.transport import DEADLINE
 
 EVENT = ScheduleEvent(trigger="nightly", time=NOON)
 CLAIMED = Submission(
@@ -109,5 +111,5 @@ def test_the_last_20_attempts_are_kept() -> None:
 
 
 def test_a_claim_is_never_sent_so_late_that_its_lease_could_run_out_before_the_answer() -> None:
-    deadline = timedelta(minutes=2)  # of a POST, shared.transport
-    assert MAX_CLAIM_AGE + deadline < LEASE
+    assert MAX_CLAIM_AGE + POST_DEADLINE < LEASE
+    assert DEADLINE == POST_DEADLINE

@@ -1,0 +1,32 @@
+"""Spans of time as people write them: `90s`, `15m`, `24h`, `7d`."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+
+_SPAN = re.compile(r"([1-9][0-9]{0,6})(s|m|h|d)\Z")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+
+def read_duration(text: str) -> timedelta:
+    """Read a span of time.
+
+    Raises:
+        ValueError: Not a whole number with one unit.
+    """
+    found = _SPAN.match(text)
+    if found is None:
+        raise ValueError(
+            "a span of time is a whole number above 0 with s, m, h or d; write for example 24h"
+        )
+    return timedelta(**{_UNITS[found[2]]: int(found[1])})
+
+
+def print_duration(span: timedelta) -> str:
+    """Write a span with the largest unit that leaves a whole number."""
+    seconds = round(span.total_seconds())
+    for unit, size in (("d", 86_400), ("h", 3_600), ("m", 60)):
+        if seconds and seconds % size == 0:
+            return f"{seconds // size}{unit}"
+    return f"{seconds}s"
