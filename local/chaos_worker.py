@@ -140,7 +140,7 @@ class Worker:
         client = WorkspaceClient(
             HastyTransport(tokens, hosts=hosts), tokens=tokens, now=self.clock.now
         )
-        bug = orders.get("bug")
+        bug: str = orders["bug"] or ""
         if bug == "one_token":
             chaos_bugs.use_one_token()
         workspace = chaos_bugs.WORKSPACES.get(bug, ChaosWorkspace)(client, self._points)
