@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import queue
 import random
@@ -34,13 +35,24 @@ class Member:
         slot: Its place in the crew; whoever replaces it gets the same.
         process: The process.
         log: Where its standard error goes.
+        reader: The thread that hears it.
         open: The commands that it has not answered, by number.
     """
 
     slot: int
     process: subprocess.Popen[str]
     log: Path
+    reader: threading.Thread
     open: dict[int, dict[str, Any]] = field(default_factory=dict)
+
+    def end(self) -> int:
+        """Wait for its end; return its exit code."""
+        code = self.process.wait()
+        self.reader.join()
+        if self.process.stdin is not None:
+            with contextlib.suppress(BrokenPipeError):  # something was still to be written
+                self.process.stdin.close()
+        return code
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,12 +184,11 @@ class Crew:
         """End all workers and wait for them. Idempotent."""
         self._closing = True
         for member in self.members:
-            if member.process.stdin is not None:
-                member.process.kill()
-                member.process.wait()
+            member.process.kill()
+            member.end()
 
     def _bury(self, member: Member) -> list[Answer | Note]:
-        code = member.process.wait()
+        code = member.end()
         if code != -9:
             raise WorkerStuck(f"a worker ended with code {code}: {_tail(member.log)}")
         self.deaths += 1
@@ -200,7 +211,8 @@ class Crew:
                 cwd=ROOT,
                 env=self._environment,
             )
-        member = Member(slot=slot, process=process, log=log)
+        member = Member(slot=slot, process=process, log=log, reader=threading.Thread())
+        member.reader = threading.Thread(target=self._read, args=(member,), daemon=True)
         orders = {
             **self._orders,
             "offset": self.offset,
@@ -210,7 +222,7 @@ class Crew:
         if self.calm:
             orders["storage_faults"] = 0.0
         self._write(member, orders)
-        threading.Thread(target=self._read, args=(member,), daemon=True).start()
+        member.reader.start()
         return member
 
     def _read(self, member: Member) -> None:
