@@ -15,6 +15,7 @@ COMMANDS = {
     "demo": ("cli.demo", "Show all three triggers at work on this machine."),
     "generate": ("cli.reference", "Write the generated files: JSON Schema and reference."),
     "lock": ("cli.lock", "Pin the requirements, with hashes."),
+    "submissions": ("cli.submissions", "List, show, replay, drop and cancel submissions."),
     "test": ("cli.test", "Check format, lint, types and docs, and run all tests."),
     "up": ("cli.up", "Run the app on this machine, and restart it when a file changes."),
 }

@@ -6,6 +6,7 @@ import json
 import sys
 
 import click
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.syntax import Syntax
 from rich.table import Table
@@ -34,13 +35,13 @@ def demo(as_json: bool) -> None:
 
 def _print(account: scenario.Account) -> None:
     console = Console()
-    table = Table(title="What happened, and what came of it", show_lines=True)
-    for heading in ("event", "trigger", "run, or why none"):
-        table.add_column(heading, overflow="fold")
+    table = Table(title="What happened, and what came of it", box=SIMPLE_HEAD, title_justify="left")
+    table.add_column("event", overflow="fold", max_width=34)
+    table.add_column("run, or why none", overflow="fold", min_width=40)
     for one in account.happenings:
         mark = "" if one.as_expected else "[red]✗ [/red]"
         came = f"run {one.run}" if one.run else f"no run: {one.reason}"
-        table.add_row(mark + one.what, one.trigger, came)
+        table.add_row(f"{mark}{one.what} [dim]({one.trigger})[/dim]", came)
     console.print(table)
     for run, body in account.bodies.items():
         console.print(f"\nThe workspace received, for run [bold]{run}[/bold]:")
@@ -50,6 +51,6 @@ def _print(account: scenario.Account) -> None:
             console.print(f"[red]✗[/red] {complaint}")
     else:
         console.print(
-            f"\n[green]✓[/green] {len(account.bodies)} events, {len(account.bodies)} runs; "
-            "nothing was started twice, and nothing was missed."
+            f"\n[green]✓[/green] {len(account.happenings)} events, {len(account.bodies)} runs: "
+            "as it must be."
         )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -137,7 +137,11 @@ def run(*, say: Callable[[str], None]) -> Account:
         _upload(scene)
         _call_twice(scene)
         bodies = {run.id: run.body for run in stack.workspace.runs.all()}
-        return _account(scene, bodies)
+        return Account(
+            happenings=tuple(scene.happenings),
+            bodies=bodies,
+            complaints=tuple(complaints(scene.happenings, bodies)),
+        )
 
 
 def _let_time_come(scene: _Scene) -> None:
@@ -186,19 +190,20 @@ def _call_twice(scene: _Scene) -> None:
     )
 
 
-def _account(scene: _Scene, bodies: Mapping[str, Any]) -> Account:
-    complaints = [f"not as expected: {one.what}" for one in scene.happenings if not one.as_expected]
-    expected = [one.run for one in scene.happenings if one.run is not None]
+def complaints(happenings: Sequence[Happening], bodies: Mapping[str, Any]) -> list[str]:
+    """Return what is not as it must be: every run accounted for, and the paths as they were uploaded."""
+    found = [f"not as expected: {one.what}" for one in happenings if not one.as_expected]
+    expected = [one.run for one in happenings if one.run is not None]
     if sorted(expected) != sorted(bodies):
-        complaints.append(f"{len(expected)} runs must have been started, and {len(bodies)} were")
+        found.append(f"{len(expected)} runs must have been started, and {len(bodies)} were")
     paths = [
         assignment["RelativePath"]
         for body in bodies.values()
         for assignment in body.get("DataPathAssignments", {}).values()
     ]
     if paths != ["incoming/orders.csv"] * 2:
-        complaints.append(f"the workspace received the paths {paths}")
-    return Account(happenings=tuple(scene.happenings), bodies=bodies, complaints=tuple(complaints))
+        found.append(f"the workspace received the paths {paths}")
+    return found
 
 
 def to_json(account: Account) -> str:

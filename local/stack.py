@@ -23,7 +23,7 @@ import requests
 from azure.core.exceptions import ResourceExistsError
 from azure.storage.blob import BlobServiceClient
 
-from local.azurite import Azurite
+from local.azurite import ACCOUNT, Azurite
 from local.host_process import HostOptions, HostProcess
 from local.identity_endpoint import IdentityEndpoint
 from local.processes import ChildFailed
@@ -32,7 +32,8 @@ from local.workspace_runs import Progress
 
 CONTAINER = "azureml-blobstore-local"
 EMULATED = "UseDevelopmentStorage=true"
-"""What a settings file says for "the emulator": it stands for this stack's Azurite, whose ports are free ones."""
+"""What a settings file says for "the emulator". It stands for this stack's Azurite, whose ports are free ones, as every
+connection string of the emulator's account does."""
 
 
 class WaitedTooLong(Exception):
@@ -131,7 +132,10 @@ class Stack:
     def resolve(self, settings: Mapping[str, str]) -> dict[str, str]:
         """Return settings with this stack's storage in the place of "the emulator"."""
         storage = self.azurite.connection_string
-        return {name: storage if value == EMULATED else value for name, value in settings.items()}
+        return {
+            name: storage if value == EMULATED or f"AccountName={ACCOUNT};" in value else value
+            for name, value in settings.items()
+        }
 
     @property
     def host(self) -> HostProcess:

@@ -26,6 +26,10 @@ SETTINGS_FILE = "local.settings.json"
 WATCHED_FILES = {"triggers.yaml", "host.json", SETTINGS_FILE}
 NOT_THE_APP = {"node_modules", "__pycache__", "tests", "bench", "docs", "infra", "cli", "local"}
 """Directories whose code the host does not run."""
+SAMPLE_SUBSCRIPTION = "/subscriptions/00000000-0000-0000-0000-000000000000/"
+"""An endpoint with this is the one of local.settings.sample.json: as good as none."""
+RUNNING_SETTINGS = f"{DIRECTORY}/settings.json"
+"""The settings of the app that runs, for the commands that work on its ledger; there as long as it runs."""
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 FIRST_LINES = 40
 """How much of a host's message is shown when it does not start."""
@@ -87,13 +91,19 @@ def up(
         for line in _describe(stack):
             say(line)
         shown = _Shown()
-        _restart(stack, own, say)
-        for changes in watch_app(app):
-            _show_runs(stack, shown, say)
-            if changes:
-                names = sorted({str(Path(path).relative_to(app)) for _, path in changes})
-                say(f"changed: {', '.join(names)}; restarting the host …")
-                _restart(stack, own, say)
+        running = app / RUNNING_SETTINGS
+        try:
+            _restart(stack, own, say)
+            running.write_text(json.dumps(stack.settings), encoding="utf-8")
+            for changes in watch_app(app):
+                _show_runs(stack, shown, say)
+                if changes:
+                    names = sorted({str(Path(path).relative_to(app)) for _, path in changes})
+                    say(f"changed: {', '.join(names)}; restarting the host …")
+                    _restart(stack, own, say)
+                    running.write_text(json.dumps(stack.settings), encoding="utf-8")
+        finally:
+            running.unlink(missing_ok=True)
 
 
 def read_local_settings(app: Path) -> dict[str, str]:
@@ -134,7 +144,11 @@ def read_endpoints(file: Path, *, settings: Mapping[str, str]) -> Endpoints:
         endpoint = pipeline.get("endpoint") if isinstance(pipeline, dict) else None
         if not isinstance(endpoint, str):
             continue
-        missing = [name for name in _SETTING.findall(endpoint) if name not in settings]
+        missing = [
+            name
+            for name in _SETTING.findall(endpoint)
+            if name not in settings or SAMPLE_SUBSCRIPTION in settings[name]
+        ]
         if missing:
             unset += missing
             continue
@@ -199,7 +213,7 @@ def _compose(stack: Stack, own: Mapping[str, str], say: Callable[[str], None]) -
     for name in endpoints.unset:
         pipeline = str(uuid.uuid5(uuid.NAMESPACE_OID, name))
         settings[name] = stack.workspace.submit_url(pipeline)
-        say(f"nobody set {name}: the workspace stand-in takes its place")
+        say(f"{name} is not set, or still the sample's: the workspace stand-in takes its place")
     if endpoints.real:
         for name in set(stack.identity.environment) - set(given):
             settings.pop(name, None)

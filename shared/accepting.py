@@ -165,8 +165,7 @@ class Accepting:
         identifier = event_id(event)
         body, failure = b"", None
         try:
-            values = render(self._config, trigger, event)
-            body = published_pipeline.build_body(values, stamp=stamp(identifier, 1))
+            body = build_run_body(self._config, trigger, event, stamp=stamp(identifier, 1))
         except MissingValue as error:
             if isinstance(event, HttpEvent):
                 raise InvalidRequest(
@@ -202,6 +201,15 @@ class Accepting:
             ignored.reason,
             extra={"action": "event_ignored", "trigger": news.trigger, "reason": ignored.reason},
         )
+
+
+def build_run_body(config: Config, trigger: Trigger, event: Event, *, stamp: str) -> bytes:
+    """Return the body of an event's run, rendered with today's file.
+
+    Raises:
+        RenderError: A value cannot be made from this event.
+    """
+    return published_pipeline.build_body(render(config, trigger, event), stamp=stamp)
 
 
 def sighting(trigger: Trigger, *, now: datetime) -> Sighting:

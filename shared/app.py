@@ -6,7 +6,7 @@ import functools
 import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -42,11 +42,18 @@ class App:
         config: Today's file.
         operations: What blobs, calls and people start.
         ticking: What the timer function does.
+        closers: What closes the edges' connections.
     """
 
     config: Config
     operations: Operations
     ticking: Ticking
+    closers: tuple[Callable[[], None], ...] = ()
+
+    def close(self) -> None:
+        """Close all connections; for programs that end before their process does."""
+        for close in self.closers:
+            close()
 
 
 def compose(
@@ -112,16 +119,20 @@ def build(environment: Mapping[str, str]) -> App:
     check_connections(config, environment)
     tokens = Tokens(environment)
     hosts = frozenset(host_of(pipeline.endpoint) for pipeline in config.pipelines.values())
-    return compose(
+    table = _ledger_table(settings, environment, tokens)
+    blobs = Blobs(environment, tokens=tokens)
+    workspace = WorkspaceClient(Transport(tokens, hosts=hosts), tokens=tokens)
+    app = compose(
         config,
-        table=_ledger_table(settings, environment, tokens),
-        head=Blobs(environment, tokens=tokens).head,
-        workspace=WorkspaceClient(Transport(tokens, hosts=hosts), tokens=tokens),
+        table=table,
+        head=blobs.head,
+        workspace=workspace,
         clock=lambda: datetime.now(UTC),
     )
+    return replace(app, closers=(table.close, blobs.close, workspace.close, tokens.close))
 
 
-def _ledger_table(settings: Settings, environment: Mapping[str, str], tokens: Tokens) -> Table:
+def _ledger_table(settings: Settings, environment: Mapping[str, str], tokens: Tokens) -> AzureTable:
     """Return the ledger's table; its client is made with the first call."""
     place = storage_endpoint(environment, settings.ledger_connection, service="table")
 

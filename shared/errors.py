@@ -6,6 +6,7 @@
     ├── RequestError             what a caller sent cannot become an event
     │   ├── NotFound             no trigger or submission has that name
     │   ├── WrongSource          the trigger starts from something else
+    │   ├── NotAllowed           the submission stands where this cannot be done
     │   ├── InvalidRequest       the request's content is wrong; carries each problem
     │   ├── RequestTooLarge      the body is larger than the ledger can hold
     │   └── KeyReused            an Idempotency-Key came back with another body
@@ -107,6 +108,13 @@ class WrongSource(RequestError):
 
     status = 409
     title = "Wrong source"
+
+
+class NotAllowed(RequestError):
+    """A submission stands where this cannot be done to it, or it must be confirmed first."""
+
+    status = 409
+    title = "Not allowed now"
 
 
 class InvalidRequest(RequestError):

@@ -36,7 +36,8 @@ def _run(record: object) -> RunFacts | None:
         detail = text_of(get_value(status, "statusdetail"))
         status = get_value(status, "statuscode")
     word = word or redact(str(status), limit=100)
-    code, message = error_of({"error": get_value(record, "error")})
+    error = get_value(record, "error")
+    code, message = error_of(error if get_value(error, "error") else {"error": error})
     created = get_value(record, "createdutc") or get_value(record, "createddate")
     return RunFacts(
         id=run_id,

@@ -53,7 +53,7 @@ class Sending:
         self._ledger = ledger
         self._workspace = workspace
         self._clock = clock
-        self._monotonic = monotonic
+        self.monotonic = monotonic
 
     def send(self, accepted: Accepted) -> Submission:
         """Send what this process has claimed, and record the outcome.
@@ -90,7 +90,7 @@ class Sending:
         Raises:
             LedgerUnavailable: As for `send`.
         """
-        claimed_at = self._monotonic()
+        claimed_at = self.monotonic()
         now = self._clock()
         taken = self._ledger.take(submission, lambda row: lease(row, now=now))
         if taken is None:
@@ -98,7 +98,7 @@ class Sending:
         return self.send(Accepted(submission=taken, won=True, claimed_at=claimed_at))
 
     def _outcome(self, pipeline: Pipeline, body: bytes, claimed_at: float) -> Outcome:
-        age = self._monotonic() - claimed_at
+        age = self.monotonic() - claimed_at
         if age > MAX_CLAIM_AGE.total_seconds():
             message = f"not sent: the claim was {age:.0f} s old, and no claim is sent after 60 s"
             return Outcome(kind=OutcomeKind.NOT_STARTED, message=message)

@@ -312,7 +312,7 @@ def test_up_restarts_the_host_when_a_file_changes_and_waits_while_it_is_broken(
             time.sleep(0.05)
 
     try:
-        wait_for("nobody set MY_ENDPOINT")
+        wait_for("MY_ENDPOINT is not set")
         wait_for("the host runs: http://127.0.0.1:")
         write_app(tmp_path, "raise RuntimeError('broken on purpose')")
         wait_for("RuntimeError: broken on purpose")

@@ -15,7 +15,7 @@ from shared.transport import VERSION
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [*ROOT.glob("*.md"), *sorted((ROOT / "docs").rglob("*.md"))]
 LINK = re.compile(r"\]\(([^)#\s]+)(#[^)]*)?\)")
-ACTION = re.compile(r'"action": (f?)"([^"]+)"|\baction="([^"]+)"')
+ACTION = re.compile(r'"action": (f?)"([^"]+)"|\blog_decision\("([^"]+)"')
 TABLE_ACTION = re.compile(r"^\| `([a-z_]+)` \| (\w+) \|", re.MULTILINE)
 
 

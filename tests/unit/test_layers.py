@@ -15,6 +15,7 @@ LAYERS = [
         "durations",
         "events",
         "transitions",
+        "people",
         "submissions",
         "outcomes",
         "runs",

@@ -1,0 +1,196 @@
+"""`dev.py submissions`: look at submissions, and decide about those that need a person."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from cli.check import local_settings
+from shared.app import APP_DIR, build
+from shared.errors import TriggersError
+from shared.events import print_instant
+from shared.http_api.views import view_submission
+from shared.operations import Operations
+from shared.submissions import State, Submission
+
+STATES = click.Choice([state.value for state in State])
+
+
+RUNNING_SETTINGS = Path(".local/settings.json")
+"""What `dev.py up` leaves as long as it runs."""
+
+
+def open_operations(folder: Path = APP_DIR) -> Operations:
+    """Return the app's operations: of the app that `dev.py up` runs, or with the settings that a laptop has.
+
+    Raises:
+        TriggersError: The file or a setting cannot be used.
+    """
+    running = folder / RUNNING_SETTINGS
+    if running.is_file():
+        settings = json.loads(running.read_text(encoding="utf-8"))
+        os.environ.update(settings)  # azure-identity reads the process's own environment
+    else:
+        settings = local_settings(folder, environment=os.environ)
+    return build(settings).operations
+
+
+@click.group()
+def submissions() -> None:
+    """Look at submissions, and decide about those that need a person.
+
+    While `dev.py up` runs, these are its submissions. Else settings come from the environment, then from
+    local.settings.json: with the storage connection of a deployed app there, this works on its ledger.
+    """
+
+
+@submissions.command("list")
+@click.option("--trigger", help="Only those of this trigger.")
+@click.option("--state", type=STATES, help="Only those in this state.")
+@click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="Print for machines.")
+def list_(trigger: str | None, state: str | None, limit: int, as_json: bool) -> None:
+    """List submissions, newest first."""
+    with _clear_errors():
+        operations = open_operations()
+        wanted = State(state) if state else None
+        found = _first(operations, trigger=trigger, state=wanted, limit=limit)
+    if as_json:
+        _print_json([view_submission(one) for one in found])
+        return
+    table = Table(title=f"{len(found)} submissions", title_justify="left", box=SIMPLE_HEAD)
+    for heading in ("created", "trigger", "state", "submission, and what became of it"):
+        table.add_column(heading, overflow="fold", no_wrap=heading == "created")
+    for one in found:
+        created = print_instant(one.created.replace(microsecond=0))
+        table.add_row(created, one.trigger, one.state, f"{one.id}\n{_said(one)}")
+    Console(file=sys.stdout).print(table)
+
+
+@submissions.command()
+@click.argument("submission_id", metavar="ID")
+@click.option("--json", "as_json", is_flag=True, help="Print for machines.")
+def show(submission_id: str, as_json: bool) -> None:
+    """Show a submission: its event, body, attempts and run."""
+    with _clear_errors():
+        found = open_operations().submission(submission_id)
+    _show([found], as_json=as_json, whole=True)
+
+
+@submissions.command()
+@click.argument("submission_id", metavar="ID", required=False)
+@click.option("--trigger", help="All dead and held ones of this trigger.")
+@click.option("--confirm", is_flag=True, help="Also where a run may exist already.")
+@click.option("--json", "as_json", is_flag=True, help="Print for machines.")
+def replay(submission_id: str | None, trigger: str | None, confirm: bool, as_json: bool) -> None:
+    """Start the run of a submission again, or of all dead and held ones of a trigger."""
+    _decide(
+        submission_id,
+        trigger,
+        lambda operations, one: operations.replay(one, confirmed=confirm),
+        as_json=as_json,
+    )
+
+
+@submissions.command()
+@click.argument("submission_id", metavar="ID", required=False)
+@click.option("--trigger", help="All dead and held ones of this trigger.")
+@click.option("--json", "as_json", is_flag=True, help="Print for machines.")
+def drop(submission_id: str | None, trigger: str | None, as_json: bool) -> None:
+    """Drop a dead or held submission, or all of a trigger: no run, and no more attention."""
+    _decide(submission_id, trigger, lambda operations, one: operations.drop(one), as_json=as_json)
+
+
+@submissions.command()
+@click.argument("submission_id", metavar="ID")
+@click.option("--json", "as_json", is_flag=True, help="Print for machines.")
+def cancel(submission_id: str, as_json: bool) -> None:
+    """Cancel a submission's run."""
+    _decide(submission_id, None, lambda operations, one: operations.cancel(one), as_json=as_json)
+
+
+def _decide(
+    submission_id: str | None,
+    trigger: str | None,
+    decision: Callable[[Operations, str], Submission],
+    *,
+    as_json: bool,
+) -> None:
+    """Decide about one submission, or about all dead and held ones of a trigger; each on its own."""
+    if (submission_id is None) == (trigger is None):
+        raise click.UsageError("name either a submission's ID or --trigger NAME")
+    done: list[Submission] = []
+    refusals: list[str] = []
+    with _clear_errors():
+        operations = open_operations()
+        for identifier in [submission_id] if submission_id else _waiting(operations, trigger):
+            try:
+                done.append(decision(operations, identifier))
+            except TriggersError as error:
+                refusals.append(f"{identifier}: {error}")
+    _show(done, as_json=as_json)
+    for refusal in refusals:
+        click.secho(refusal, fg="red", err=True)
+    sys.exit(1 if refusals else 0)
+
+
+def _waiting(operations: Operations, trigger: str | None) -> list[str]:
+    return [
+        one.id
+        for state in (State.DEAD, State.HELD)
+        for one in _first(operations, trigger=trigger, state=state, limit=None)
+    ]
+
+
+def _first(
+    operations: Operations, *, trigger: str | None, state: State | None, limit: int | None
+) -> list[Submission]:
+    """Return the first so many submissions, or all."""
+    found: list[Submission] = []
+    cursor: str | None = None
+    while limit is None or len(found) < limit:
+        page = operations.submissions(trigger=trigger, state=state, limit=100, cursor=cursor)
+        found += page.submissions
+        cursor = page.cursor
+        if cursor is None:
+            break
+    return found[:limit]
+
+
+def _said(one: Submission) -> str:
+    run = f"run {one.run_id} ({one.run_status})" if one.run_id else ""
+    return ": ".join(part for part in (run, one.reason or "") if part)
+
+
+def _show(found: list[Submission], *, as_json: bool, whole: bool = False) -> None:
+    if as_json:
+        views = [view_submission(one) for one in found]
+        _print_json(views[0] if whole else views)
+        return
+    for one in found:
+        if whole:
+            _print_json(view_submission(one))
+        click.echo(f"{one.id} of {one.trigger} is {one.state}: {_said(one)}")
+
+
+def _print_json(content: Any) -> None:  # noqa: ANN401 — any JSON value
+    click.echo(json.dumps(content, indent=2, ensure_ascii=False))
+
+
+@contextmanager
+def _clear_errors() -> Iterator[None]:
+    """Show our own errors as sentences."""
+    try:
+        yield
+    except TriggersError as error:
+        raise click.ClickException(str(error)) from error
