@@ -170,7 +170,8 @@ class _Run:
             if due is None:
                 return
             wait = max((due - self._scene.now()).total_seconds(), 0)
-            self._scene.move(wait + 2 * SKEW + 60)
+            # What takes hours (a search that proves nothing goes on for a day) need not be seen at every step.
+            self._scene.move(wait + 2 * SKEW + self._dice.uniform(60, 300 * min(step, 12)))
             self._tick()
             if step % 4 == 0:
                 self._tick()  # two at once must do no harm

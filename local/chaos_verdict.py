@@ -23,7 +23,7 @@ class Verdict:
     """What was found.
 
     Attributes:
-        lost: Events without a run whose submission does not say that a person must decide.
+        lost: Events without a run, unless the submission says that a person must decide, and names no run either.
         doubled: Events with more than one run.
         states: How many submissions stand where.
         complaints: Everything that is not as it must be, in sentences.
@@ -86,7 +86,7 @@ def _judge_event(
     held = submission is not None and submission.state is State.HELD
     if len(runs) > 1:
         verdict.doubled.append(identifier)
-    if not runs and not held:
+    if not runs and not (held and submission is not None and submission.run_id is None):
         verdict.lost.append(identifier)
     if submission is None:
         verdict.complaints.append(f"{identifier} has no submission, and {len(runs)} runs")
