@@ -10,7 +10,7 @@ import random
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from local.azurite import Azurite
@@ -70,11 +70,8 @@ class _Run:
 
     def run(self, azurite: Azurite | None) -> Report:
         began = time.monotonic()
-        start = datetime.now(UTC).replace(microsecond=0)
-        plan = make_plan(self._options, start=start)
-        with Scene(
-            self._options, azurite=azurite, start=start, on_late=self._notice_late
-        ) as self._scene:
+        plan = make_plan(self._options)
+        with Scene(self._options, azurite=azurite, on_late=self._notice_late) as self._scene:
             for number, deliveries in enumerate(plan.rounds, 1):
                 self._leapt = False
                 self._deliver(deliveries)

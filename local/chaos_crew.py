@@ -93,6 +93,7 @@ class Crew:
         orders: What each of them is told first.
         environment: Of the processes.
         folder: For their logs.
+        offset: Seconds that their clocks are ahead of real time.
         seed: What their clocks' errors and their storage faults come from.
     """
 
@@ -103,6 +104,7 @@ class Crew:
         orders: Mapping[str, Any],
         environment: Mapping[str, str],
         folder: Path,
+        offset: float,
         seed: int,
     ) -> None:
         self._orders = dict(orders)
@@ -115,7 +117,7 @@ class Crew:
         )
         self._numbers = 0
         self._closing = False
-        self.offset = 0.0
+        self.offset = offset
         self.calm = False
         self.deaths = 0
         self.members = [self._start(slot) for slot in range(size)]

@@ -6,7 +6,7 @@ import json
 import random
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
@@ -52,7 +52,8 @@ class PostFaults:
     Args:
         book: Where injections are noted.
         seed: What chance comes from.
-        share: The share of POSTs that go wrong.
+        share: The share of calls that go wrong.
+        names: Which faults POSTs meet.
         now: The run's time, for a `Retry-After` that is a date.
         on_late: Called when an answer is held back: the clock must leave the lease behind meanwhile.
     """
@@ -63,12 +64,14 @@ class PostFaults:
         *,
         seed: int,
         share: float,
+        names: Sequence[str],
         now: Callable[[], datetime],
         on_late: Callable[[], None],
     ) -> None:
         self._book = book
         self._seed = seed
         self._share = share
+        self._names = names
         self._now = now
         self._on_late = on_late
         self._calls: Counter[str] = Counter()
@@ -90,7 +93,7 @@ class PostFaults:
             name = dice.choice(sorted(READ_FAULTS))
             self._book.note(f"{route}: {name}", None)
             return READ_FAULTS[name](dice, self._now())
-        name = dice.choice(sorted(POST_FAULTS))
+        name = dice.choice(self._names)
         fault = POST_FAULTS[name](dice, self._now())
         if name == LATE_ANSWER:
             self._on_late()

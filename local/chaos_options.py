@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from local.workspace_search import SearchMode
+
+START = datetime(2027, 3, 27, 12, 0, tzinfo=UTC)
+"""When every run begins, by its own clock: ids of events are made of times, and the same seed must make the same."""
 
 EVENTS_A_GROUP = 150
 """Events that share a pipeline: about as many runs as a look has to see through."""
@@ -32,6 +35,7 @@ class ChaosOptions:
         search: What the workspace's searches see.
         lag: How late, for a search that lags.
         bug: A deliberate mistake, one of `BUGS`.
+        only_fault: The one that POSTs meet, of `chaos_faults.POST_FAULTS`; any of them when None.
         only_crash: Nothing else goes wrong than that the worker of one event is killed, at this point.
     """
 
@@ -45,6 +49,7 @@ class ChaosOptions:
     search: SearchMode = SearchMode.NORMAL
     lag: timedelta = timedelta(minutes=40)
     bug: str | None = None
+    only_fault: str | None = None
     only_crash: str | None = None
 
     @classmethod

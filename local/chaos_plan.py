@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from local.chaos_options import CRASH_POINTS, ChaosOptions
+from local.chaos_options import CRASH_POINTS, START, ChaosOptions
 from shared.accepting import BlobNotice
 from shared.blobs import BlobFacts
 from shared.events import (
@@ -82,15 +82,14 @@ class Plan:
     rounds: Sequence[Sequence[Delivery]] = field(repr=False)
 
 
-def make_plan(options: ChaosOptions, *, start: datetime) -> Plan:
+def make_plan(options: ChaosOptions) -> Plan:
     """Make the events of a run, each delivered two to four times, in any order, to any worker.
 
     Args:
         options: How the run is made.
-        start: When it begins; nothing is older.
     """
     dice = random.Random(f"plan:{options.seed}")  # noqa: S311 — chance that can be repeated is the point
-    happenings = [_happening(options, number, dice, start) for number in range(options.events)]
+    happenings = [_happening(options, number, dice) for number in range(options.events)]
     queue: list[Happening] = []
     for happening in happenings:
         queue += [happening] * happening.deliveries
@@ -133,9 +132,7 @@ def _spread_crashes(deliveries: list[Delivery], options: ChaosOptions, dice: ran
         deliveries[place] = replace(deliveries[place], crash=point)
 
 
-def _happening(
-    options: ChaosOptions, number: int, dice: random.Random, start: datetime
-) -> Happening:
+def _happening(options: ChaosOptions, number: int, dice: random.Random) -> Happening:
     group = number % options.groups
     kind = dice.choices(("blob", "http", "schedule"), (5, 3, 2))[0]
     if options.only_crash is not None:
@@ -145,20 +142,20 @@ def _happening(
         notice = BlobNotice(
             trigger=f"blob-{group}",
             container=CONTAINER,
-            path=f"incoming-{group}/{start.timestamp():.0f}-{number:06}.csv",
+            path=f"incoming-{group}/{START.timestamp():.0f}-{number:06}.csv",
         )
         event = event_of(notice)
         news = {"trigger": notice.trigger, "container": CONTAINER, "path": notice.path}
     elif kind == "http":
         event = HttpEvent(
             trigger=f"http-{group}",
-            time=start,
+            time=START,
             key=("key", f"order-{number}"),
             body={"day": f"day {number}"},
         )
         news = {"event": dump_event(event).decode()}
     else:
-        event = ScheduleEvent(trigger=f"schedule-{group}", time=start + timedelta(seconds=number))
+        event = ScheduleEvent(trigger=f"schedule-{group}", time=START + timedelta(seconds=number))
         news = {"event": dump_event(event).decode()}
     return Happening(id=event_id(event), news=news, deliveries=dice.randint(2, 4))
 
@@ -198,7 +195,7 @@ def event_of(notice: BlobNotice) -> BlobEvent:
     )
 
 
-def triggers_file(options: ChaosOptions, *, endpoints: Sequence[str], start: datetime) -> str:
+def triggers_file(options: ChaosOptions, *, endpoints: Sequence[str]) -> str:
     """Write the triggers file: for each group a pipeline, and a trigger of every source with its own experiment.
 
     The schedules have no occurrence while the run lasts: theirs are delivered like all other events.
@@ -206,9 +203,7 @@ def triggers_file(options: ChaosOptions, *, endpoints: Sequence[str], start: dat
     Args:
         options: How the run is made.
         endpoints: The pipelines' endpoints, one a group.
-        start: When the run begins.
     """
-    month = (start.month + 5) % 12 + 1
     document: dict[str, Any] = {
         "datastores": {"lake": {"connection": "DataStorage", "container": CONTAINER}},
         "pipelines": {
@@ -225,7 +220,7 @@ def triggers_file(options: ChaosOptions, *, endpoints: Sequence[str], start: dat
             },
             "http": {"http": {}, "parameters": {"day": "{{ http.body.day }}"}},
             "schedule": {
-                "schedule": {"cron": f"0 0 1 {month} *"},
+                "schedule": {"cron": "0 0 24 12 *"},
                 "parameters": {"time": "{{ schedule.time }}"},
             },
         }

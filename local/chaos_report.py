@@ -90,6 +90,8 @@ class Report:
                 "search": options.search.value,
                 "lag_minutes": options.lag.total_seconds() / 60,
                 "bug": options.bug,
+                "only_fault": options.only_fault,
+                "only_crash": options.only_crash,
             },
             "states": dict(sorted(verdict.states.items())),
             "counts": {name: getattr(counts, name) for name in Counts.__slots__},

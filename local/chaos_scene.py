@@ -20,8 +20,8 @@ from azure.data.tables import TableClient
 
 from local.azurite import Azurite
 from local.chaos_crew import Crew
-from local.chaos_faults import DEADLINE, FaultBook, PostFaults
-from local.chaos_options import ChaosOptions
+from local.chaos_faults import DEADLINE, POST_FAULTS, FaultBook, PostFaults
+from local.chaos_options import START, ChaosOptions
 from local.chaos_plan import triggers_file
 from local.identity_endpoint import IdentityEndpoint, IdentityFault
 from local.workspace import Workspace
@@ -47,7 +47,6 @@ class Scene:
     Args:
         options: How the run is made.
         azurite: A running one to share; one of its own when None.
-        start: When the run begins.
         on_late: Called when the answer of a POST is held back.
 
     Attributes:
@@ -62,11 +61,10 @@ class Scene:
         options: ChaosOptions,
         *,
         azurite: Azurite | None,
-        start: datetime,
         on_late: Callable[[], None],
     ) -> None:
         self.book = FaultBook()
-        self._offset = 0.0
+        self._began = self._offset = (START - datetime.now(UTC)).total_seconds()
         self._dice = random.Random(f"identity:{options.seed}")  # noqa: S311 — it must be repeatable
         self._disturbance = ""
         with contextlib.ExitStack() as closing:
@@ -88,6 +86,7 @@ class Scene:
                 self.book,
                 seed=options.seed,
                 share=options.post_faults,
+                names=[options.only_fault] if options.only_fault else sorted(POST_FAULTS),
                 now=self.now,
                 on_late=on_late,
             )
@@ -95,7 +94,7 @@ class Scene:
             file = folder / "triggers.yaml"
             pipelines = [uuid.uuid5(uuid.NAMESPACE_OID, str(n)) for n in range(options.groups)]
             endpoints = [self.workspace.submit_url(str(pipeline)) for pipeline in pipelines]
-            file.write_text(triggers_file(options, endpoints=endpoints, start=start))
+            file.write_text(triggers_file(options, endpoints=endpoints))
             connection, name = azurite.connection_string, f"chaos{secrets.token_hex(8)}"
             self.table = AzureTable(
                 lambda: TableClient.from_connection_string(connection, name), described=name
@@ -118,6 +117,7 @@ class Scene:
                         "REQUESTS_CA_BUNDLE": str(folder / "ca.pem"),
                     },
                     folder=folder,
+                    offset=self._offset,
                     seed=options.seed,
                 )
             )
@@ -126,7 +126,7 @@ class Scene:
     @property
     def hours(self) -> float:
         """How far the clock was moved on."""
-        return self._offset / 3600
+        return (self._offset - self._began) / 3600
 
     def now(self) -> datetime:
         """Say the run's time: real time, moved on."""
