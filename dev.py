@@ -27,7 +27,7 @@ def main() -> int:
     if (
         arguments[:1]
         and arguments[0] in NEED_AZURITE
-        and not {"--quick", "--help"} & set(arguments)
+        and not {"--quick", "--help", "-h"} & set(arguments)
     ):
         prepare_azurite()
     command = [str(python), "-m", "cli", *arguments]
@@ -105,8 +105,8 @@ def digest_of(file: Path) -> str:
 
 
 def run(command: list[str]) -> None:
-    """Run a step; when it fails, say which and stop."""
-    if subprocess.run(command, cwd=ROOT, check=False).returncode != 0:
+    """Run a step, its output on stderr; when it fails, say which and stop."""
+    if subprocess.run(command, cwd=ROOT, check=False, stdout=sys.stderr).returncode != 0:
         fail("this step failed: " + " ".join(command))
 
 

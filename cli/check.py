@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,36 +14,28 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from local.settings_file import SAMPLE_FILE, SETTINGS_FILE, SettingsFileBroken, read_values
 from shared.config import BlobSource, Config, HttpSource, Trigger
 from shared.config_file import load_config
-from shared.errors import FileError, TriggersError
-from shared.settings import check_connections
-
-SETTINGS_FILES = ("local.settings.json", "local.settings.sample.json")
-"""Where a laptop keeps its settings, beside the triggers file; the first one that exists counts."""
+from shared.errors import FileError, Problem
+from shared.settings import blob_connection_problem
 
 
 def local_settings(folder: Path, *, environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the settings that a laptop's app would have: the environment over the file's `Values`.
+    """Return the settings that a laptop's app would have.
+
+    The environment over `local.settings.json` over `local.settings.sample.json`: as `dev.py up` has stand-ins for what
+    nobody set, so the sample's values stand for it here.
 
     Args:
-        folder: Where the triggers file lies.
+        folder: Where the settings files lie.
         environment: The process's environment.
 
     Raises:
-        TriggersError: The settings file cannot be read.
+        SettingsFileBroken: A settings file cannot be read.
     """
-    values: dict[str, str] = {}
-    file = next((folder / name for name in SETTINGS_FILES if (folder / name).is_file()), None)
-    if file is not None:
-        try:
-            content = json.loads(file.read_text(encoding="utf-8-sig"))
-            values = {name: str(value) for name, value in content.get("Values", {}).items()}
-        except (ValueError, AttributeError) as error:
-            raise TriggersError(
-                f"{file} cannot be read as settings; it must be JSON with a map Values"
-            ) from error
-    return {**values, **environment}
+    sample, own = (read_values(folder / name) for name in (SAMPLE_FILE, SETTINGS_FILE))
+    return {**sample, **own, **environment}
 
 
 def check_file(path: Path, settings: Mapping[str, str]) -> Config:
@@ -51,9 +44,9 @@ def check_file(path: Path, settings: Mapping[str, str]) -> Config:
     Raises:
         FileError: The file cannot be used; it carries every mistake.
     """
-    config = load_config(path, settings=settings)
-    check_connections(config, settings)
-    return config
+    return load_config(
+        path, settings=settings, connection_problem=partial(blob_connection_problem, settings)
+    )
 
 
 def passes(trigger: Trigger) -> str:
@@ -110,25 +103,34 @@ def report(error: FileError) -> dict[str, Any]:
     }
 
 
-@click.command()
-@click.argument("file", type=click.Path(path_type=Path), default=Path("triggers.yaml"))
-@click.option("--json", "as_json", is_flag=True, help="Print for machines.")
-def check(file: Path, as_json: bool) -> None:
-    """Check FILE (default: triggers.yaml) and say what starts what.
+def _settings(folder: Path) -> dict[str, str]:
+    try:
+        return local_settings(folder, environment=os.environ)
+    except SettingsFileBroken as error:
+        problem = Problem(where="the settings", message=str(error))
+        raise FileError(str(folder / SETTINGS_FILE), [problem]) from error
 
-    Settings come from the environment, then from local.settings.json beside FILE, or from
-    local.settings.sample.json when there is none. Exit code 1 with all mistakes, 0 without any.
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path), required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print for machines.")
+def check(file: Path | None, as_json: bool) -> None:
+    """Check FILE (default: what TRIGGERS_FILE names, else triggers.yaml) and say what starts what.
+
+    Settings come from the environment, then from local.settings.json beside FILE, then from
+    local.settings.sample.json. Exit code 1 with all mistakes, 0 without any.
     """
     try:
-        config = check_file(file, local_settings(file.parent, environment=os.environ))
+        folder = file.parent if file else Path()
+        settings = _settings(folder)
+        file = file or Path(settings.get("TRIGGERS_FILE") or "triggers.yaml")
+        config = check_file(file, settings)
     except FileError as error:
         if as_json:
             click.echo(json.dumps(report(error), indent=2, ensure_ascii=False))
         else:
             click.echo(str(error), err=True)
         sys.exit(1)
-    except TriggersError as error:
-        raise click.ClickException(str(error)) from error
     rows = summary(config)
     if as_json:
         content = {"file": str(file), "ok": True, "triggers": rows}

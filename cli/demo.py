@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 
 import click
@@ -21,10 +22,13 @@ from local.stack import WaitedTooLong
 @click.option("--json", "as_json", is_flag=True, help="Print the account as JSON.")
 def demo(as_json: bool) -> None:
     """Show all three triggers at work on this machine; exit code 0 only if all is as it must be."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the stack is stopped
     progress = Console(stderr=True)
     try:
         account = scenario.run(say=lambda text: progress.print(text, style="dim", highlight=False))
     except (AzuriteMissing, ChildFailed, WaitedTooLong) as error:
+        if as_json:
+            click.echo(json.dumps({"ok": False, "complaints": [str(error)]}, indent=2))
         raise click.ClickException(str(error)) from error
     if as_json:
         click.echo(scenario.to_json(account))

@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from cli.check import local_settings
+from local.settings_file import SettingsFileBroken
 from shared.app import APP_DIR, build
 from shared.errors import TriggersError
 from shared.events import print_instant
@@ -192,5 +193,5 @@ def _clear_errors() -> Iterator[None]:
     """Show our own errors as sentences."""
     try:
         yield
-    except TriggersError as error:
+    except (TriggersError, SettingsFileBroken) as error:
         raise click.ClickException(str(error)) from error

@@ -11,6 +11,7 @@ import click
 from local.azurite import AzuriteMissing
 from local.host_process import CoreToolsMissing
 from local.processes import ChildFailed
+from local.up import AlreadyUp
 from local.up import up as run_stack
 
 
@@ -42,6 +43,6 @@ def up(app: Path, port: int, func: bool) -> None:
         run_stack(app, func=func, port=port, say=click.echo)
     except KeyboardInterrupt:
         click.echo("stopped")
-    except (AzuriteMissing, CoreToolsMissing, ChildFailed, OSError) as error:
+    except (AlreadyUp, AzuriteMissing, CoreToolsMissing, ChildFailed, OSError) as error:
         click.echo(str(error), err=True)
         sys.exit(1)

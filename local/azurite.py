@@ -116,6 +116,11 @@ class Azurite:
         return self._child.pid
 
     @property
+    def alive(self) -> bool:
+        """Whether it still runs."""
+        return self._child.code is None
+
+    @property
     def connection_string(self) -> str:
         """The storage connection string, with all three endpoints."""
         scheme = self.blob_endpoint.partition(":")[0]

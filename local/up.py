@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
 import os
 import re
+import socket
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -18,12 +21,13 @@ from watchfiles import Change, watch
 
 from local.host_process import HostOptions
 from local.processes import ChildFailed
+from local.settings_file import SETTINGS_FILE, SettingsFileBroken, read_values
 from local.stack import Stack
 from local.workspace_runs import Progress
 
 DIRECTORY = ".local"
-SETTINGS_FILE = "local.settings.json"
-WATCHED_FILES = {"triggers.yaml", "host.json", SETTINGS_FILE}
+WATCHED_FILES = {"host.json", SETTINGS_FILE}
+WATCHED_ENDINGS = (".py", ".yaml", ".yml")
 NOT_THE_APP = {"node_modules", "__pycache__", "tests", "bench", "docs", "infra", "cli", "local"}
 """Directories whose code the host does not run."""
 SAMPLE_SUBSCRIPTION = "/subscriptions/00000000-0000-0000-0000-000000000000/"
@@ -34,11 +38,11 @@ LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 FIRST_LINES = 40
 """How much of a host's message is shown when it does not start."""
 
+_DECISION = re.compile(
+    r"\[(?:event_ignored|submission_(?:pending|unknown|held|dead))\] (?P<said>.*?) trigger=\S+"
+)
+"""The host's log records that say why no run, or no run yet, was started."""
 _SETTING = re.compile(r"(?<!\$)\$\{([^}]+)\}")
-
-
-class SettingsFileBroken(Exception):
-    """`local.settings.json` cannot be read; the message says why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,9 +58,16 @@ class Endpoints:
     real: bool = False
 
 
+class AlreadyUp(Exception):
+    """The app's stack cannot be started a second time; the message says why and what to do."""
+
+
 @dataclass(slots=True)
 class _Shown:
+    """What the person has been shown: runs, and how far the host's log."""
+
     runs: set[str] = field(default_factory=set)
+    log: int = 0
 
 
 def up(
@@ -73,10 +84,48 @@ def up(
     Raises:
         AzuriteMissing: Node.js or Azurite is not installed.
         CoreToolsMissing: `func` is wanted and not installed.
-        OSError: The port is taken.
+        AlreadyUp: It runs already, or the port is taken.
     """
     app = app.resolve()
     directory = app / DIRECTORY
+    _check_port(port)
+    with _locked(directory):
+        _run(app, directory, func=func, port=port, say=say)
+
+
+def _check_port(port: int) -> None:
+    """Check that the host will get its port, before anything is started.
+
+    Raises:
+        AlreadyUp: Somebody else has it.
+    """
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise AlreadyUp(
+                f"port {port} is taken: stop what has it, or use --port (0 takes a free one)"
+            ) from error
+
+
+@contextlib.contextmanager
+def _locked(directory: Path) -> Iterator[None]:
+    """Keep a second `up` from the same folder: two Azurites on one set of files lose data.
+
+    Raises:
+        AlreadyUp: There is one.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    with (directory / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise AlreadyUp(f"`dev.py up` already runs for {directory.parent}") from error
+        yield
+
+
+def _run(app: Path, directory: Path, *, func: bool, port: int, say: Callable[[str], None]) -> None:
     options = HostOptions(port=port, core_tools=func)
     say("starting storage, workspace and identity endpoint …")
     with Stack(
@@ -88,15 +137,21 @@ def up(
         start=False,
     ) as stack:
         own = dict(stack.settings)
-        for line in _describe(stack):
-            say(line)
-        shown = _Shown()
+        shown = _Shown(log=_size(stack.host_log))
         running = app / RUNNING_SETTINGS
         try:
             _restart(stack, own, say)
             running.write_text(json.dumps(stack.settings), encoding="utf-8")
+            for line in _describe(stack):
+                say(line)
             for changes in watch_app(app):
                 _show_runs(stack, shown, say)
+                _show_decisions(stack, shown, say)
+                if not stack.azurite.alive:
+                    say(
+                        "Azurite has ended: no storage, so nothing works. Stop this, and start it again"
+                    )
+                    return
                 if changes:
                     names = sorted({str(Path(path).relative_to(app)) for _, path in changes})
                     say(f"changed: {', '.join(names)}; restarting the host …")
@@ -104,31 +159,6 @@ def up(
                     running.write_text(json.dumps(stack.settings), encoding="utf-8")
         finally:
             running.unlink(missing_ok=True)
-
-
-def read_local_settings(app: Path) -> dict[str, str]:
-    """Read the `Values` of `local.settings.json`; nothing when there is no such file.
-
-    Raises:
-        SettingsFileBroken: It is not JSON, is encrypted, or a value is not text.
-    """
-    file = app / SETTINGS_FILE
-    if not file.is_file():
-        return {}
-    try:
-        document = json.loads(file.read_text("utf-8-sig"))
-    except ValueError as error:
-        raise SettingsFileBroken(f"{SETTINGS_FILE} is not JSON: {error}") from error
-    values = document.get("Values", {}) if isinstance(document, dict) else None
-    if not isinstance(values, dict):
-        raise SettingsFileBroken(f'{SETTINGS_FILE}: there must be an object "Values"')
-    if document.get("IsEncrypted"):
-        raise SettingsFileBroken(f"{SETTINGS_FILE} is encrypted: run `func settings decrypt`")
-    if wrong := sorted(name for name, value in values.items() if not isinstance(value, str)):
-        raise SettingsFileBroken(
-            f"{SETTINGS_FILE}: not text: {', '.join(wrong)}; put the values in quotes"
-        )
-    return values
 
 
 def read_endpoints(file: Path, *, settings: Mapping[str, str]) -> Endpoints:
@@ -165,7 +195,7 @@ def watch_app(app: Path) -> Iterator[set[tuple[Change, str]]]:
 
     def matters(_change: Change, path: str) -> bool:
         name = Path(path).name
-        return name.endswith(".py") or name in WATCHED_FILES
+        return name.endswith(WATCHED_ENDINGS) or name in WATCHED_FILES
 
     while True:
         directories = list(find_directories(app))
@@ -198,15 +228,20 @@ def _restart(stack: Stack, own: Mapping[str, str], say: Callable[[str], None]) -
     except SettingsFileBroken as error:
         say(f"{error}\nwaiting for a change …")
     except ChildFailed as error:
-        lines = error.output.strip().splitlines() or [str(error)]
-        say("\n".join(["the host did not start:", *lines[:FIRST_LINES], "waiting for a change …"]))
+        # The app's own message comes first; the trace below it leads through our code and says it again.
+        said = error.output.partition("\nTraceback (most recent call last)")[0]
+        lines = said.strip().splitlines() or [str(error)]
+        more = len(lines) - FIRST_LINES
+        rest = [f"… and {more} lines more: python3 dev.py check"] if more > 0 else []
+        shown = ["the host did not start:", *lines[:FIRST_LINES], *rest, "waiting for a change …"]
+        say("\n".join(shown))
     else:
         say(f"the host runs: {host.url}  ({', '.join(host.functions) or 'see its log'})")
 
 
 def _compose(stack: Stack, own: Mapping[str, str], say: Callable[[str], None]) -> dict[str, str]:
     """Put together the app's settings: the stack's own, those of the file over them, stand-ins for what is missing."""
-    given = read_local_settings(stack.app)
+    given = read_values(stack.app / SETTINGS_FILE)
     file = stack.app / given.get("TRIGGERS_FILE", "triggers.yaml")
     endpoints = read_endpoints(file, settings=given)
     settings = {**own, **stack.resolve(given)}
@@ -223,10 +258,12 @@ def _compose(stack: Stack, own: Mapping[str, str], say: Callable[[str], None]) -
 
 
 def _describe(stack: Stack) -> list[str]:
+    container = stack.settings.get("DATA_CONTAINER", stack.container)
+    upload = f"az storage blob upload -c {container} -n incoming/a.csv -f a.csv"
     return [
         f"storage (Azurite; kept in {DIRECTORY}/azurite), connection string:",
         f"  {stack.azurite.connection_string}",
-        f"  upload: az storage blob upload -c {stack.container} -n incoming/a.csv -f a.csv --connection-string '…'",
+        f"  upload: {upload} --connection-string '…'",
         f"workspace stand-in: {stack.workspace.url}",
         f"logs: {stack.host_log}",
         "Ctrl-C stops everything",
@@ -238,6 +275,25 @@ def _show_runs(stack: Stack, shown: _Shown, say: Callable[[str], None]) -> None:
         if run.id not in shown.runs:
             shown.runs.add(run.id)
             say(f"the workspace started run {run.id} in {run.experiment}: {_short(run.body)}")
+
+
+def _show_decisions(stack: Stack, shown: _Shown, say: Callable[[str], None]) -> None:
+    """Say why events started nothing, from the host's log."""
+    if not stack.host_log.is_file():
+        return
+    if shown.log > _size(stack.host_log):
+        shown.log = 0  # a new host began a new log
+    with stack.host_log.open("rb") as log:
+        log.seek(shown.log)
+        text = log.read()
+    complete = text[: text.rfind(b"\n") + 1]
+    shown.log += len(complete)
+    for found in _DECISION.finditer(complete.decode("utf-8", errors="replace")):
+        say(found["said"])
+
+
+def _size(file: Path) -> int:
+    return file.stat().st_size if file.is_file() else 0
 
 
 def _short(body: Mapping[str, Any]) -> str:

@@ -17,11 +17,13 @@ from datetime import datetime
 from shared.blobs import BlobFacts
 from shared.config import BlobSource, Config, Start, Trigger
 from shared.errors import (
+    BodyTooLarge,
     InvalidRequest,
     KeyReused,
     MissingValue,
     Problem,
     RenderError,
+    RequestError,
     RequestTooLarge,
 )
 from shared.events import BlobEvent, Event, HttpEvent, dump_event, event_id
@@ -166,16 +168,9 @@ class Accepting:
         body, failure = b"", None
         try:
             body = build_run_body(self._config, trigger, event, stamp=stamp(identifier, 1))
-        except MissingValue as error:
-            if isinstance(event, HttpEvent):
-                raise InvalidRequest(
-                    f"the trigger needs {error.name}",
-                    problems=[
-                        Problem(where=error.name, message=f"is missing: {error.where} uses it")
-                    ],
-                ) from error
-            failure = str(error)
         except RenderError as error:
+            if isinstance(event, HttpEvent):
+                raise _callers_mistake(error) from error
             failure = str(error)
         return Submission(
             id=identifier,
@@ -201,6 +196,17 @@ class Accepting:
             ignored.reason,
             extra={"action": "event_ignored", "trigger": news.trigger, "reason": ignored.reason},
         )
+
+
+def _callers_mistake(error: RenderError) -> RequestError:
+    """Return what a value that cannot be made says to the caller who sent what it is made of."""
+    if isinstance(error, BodyTooLarge):
+        return RequestTooLarge(str(error))
+    if isinstance(error, MissingValue):
+        problem = Problem(where=error.name, message=f"is missing: {error.where} uses it")
+        return InvalidRequest(f"the trigger needs {error.name}", problems=[problem])
+    problem = Problem(where=error.where, message=str(error).removeprefix(f"{error.where}: "))
+    return InvalidRequest("a value cannot be made from this request", problems=[problem])
 
 
 def build_run_body(config: Config, trigger: Trigger, event: Event, *, stamp: str) -> bytes:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,7 @@ from shared.ledger.azure_table import CLIENT_OPTIONS, AzureTable
 from shared.operations import Operations
 from shared.searching import Searching
 from shared.sending import Sending
-from shared.settings import Settings, check_connections, storage_endpoint
+from shared.settings import Settings, blob_connection_problem, storage_endpoint
 from shared.tick import Ticking
 from shared.transport import Transport, host_of, kept_alive_session
 from shared.workspace_client import Workspace, WorkspaceClient
@@ -115,8 +116,11 @@ def build(environment: Mapping[str, str]) -> App:
         SettingError: An app setting is missing or wrong.
     """
     settings = Settings.read(environment, app_dir=APP_DIR)
-    config = load_config(settings.triggers_file, settings=environment)
-    check_connections(config, environment)
+    config = load_config(
+        settings.triggers_file,
+        settings=environment,
+        connection_problem=partial(blob_connection_problem, environment),
+    )
     tokens = Tokens(environment)
     hosts = frozenset(host_of(pipeline.endpoint) for pipeline in config.pipelines.values())
     table = _ledger_table(settings, environment, tokens)

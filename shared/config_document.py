@@ -185,10 +185,18 @@ def _hint(message: str, *, before: str) -> str:
     """Say what to do about the mistakes that people make most."""
     if before.endswith("$"):
         return '; within { } and [ ], ${NAME} must be in quotes: "${NAME}"'
+    if "tab character" in message:
+        return "; indent with spaces, not tabs"
     if "cannot start any token" in message:
         return "; indent with spaces, not tabs, and put text that begins with @, ` or % in quotes"
+    if "alphabetic or numeric" in message:
+        return "; text that begins with * or & must be in quotes"
     if "mapping values are not allowed" in message:
-        return "; put text with a colon in quotes"
+        return "; check the indentation of this line and of the one above, and put text with a colon in quotes"
+    if "expected key" in message or "block end" in message:
+        return "; check the indentation of this line and of the one above"
+    if "end of stream" in message:
+        return "; a quote or bracket that was opened is not closed"
     return ""
 
 

@@ -6,7 +6,7 @@ All mistakes are reported together.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -47,12 +47,18 @@ MAX_BYTES = 1024 * 1024
 _SOURCES = tuple(source.value for source in Source)
 
 
-def load_config(path: FilePath, *, settings: Mapping[str, str]) -> Config:
+def load_config(
+    path: FilePath,
+    *,
+    settings: Mapping[str, str],
+    connection_problem: Callable[[str], str | None] = lambda _connection: None,
+) -> Config:
     """Load a triggers file.
 
     Args:
         path: The file.
         settings: The app settings, by name: the process's environment, in the app.
+        connection_problem: Says what keeps a connection that a blob trigger needs from being used, if anything does.
 
     Raises:
         FileError: The file cannot be used; it carries every mistake.
@@ -71,6 +77,7 @@ def load_config(path: FilePath, *, settings: Mapping[str, str]) -> Config:
     except DocumentError as error:
         raise FileError(file, [error.problem]) from None
     config = loader.config(file, digest=hashlib.sha256(content).hexdigest()[:12])
+    loader.check_connections(connection_problem)
     if loader.problems:
         raise FileError(file, loader.problems.in_order())
     return config
@@ -87,6 +94,7 @@ class _Loader:
         self._document = document
         self._from_settings = filler.from_settings
         self._used: set[str] = set()
+        self._watched: dict[str, str] = {}
         self._news = self._default_news(settings)
 
     def _default_news(self, settings: Mapping[str, str]) -> BlobNews:
@@ -130,6 +138,13 @@ class _Loader:
             pipelines=pipelines,
             triggers=triggers,
         )
+
+    def check_connections(self, connection_problem: Callable[[str], str | None]) -> None:
+        """Report what is wrong with the connections of the datastores that blob triggers watch."""
+        for name, connection in self._watched.items():
+            message = connection_problem(connection)
+            if message is not None:
+                self.problems.add(("datastores", name, "connection"), message)
 
     def _check_top(self) -> None:
         """Check the file's own keys; what is below them is read one by one."""
@@ -203,6 +218,8 @@ class _Loader:
         if source is None:
             return None
         own = entry.blob.datastore if entry.blob else None
+        if own is not None and own in datastores:
+            self._watched[own] = datastores[own].connection
         builder = self._values_builder(path, source=source, own=own, problems=self.problems)
         values = builder.build(layers)
         made = self._source(entry, path, datastores, builder.names)

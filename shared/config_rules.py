@@ -37,6 +37,7 @@ SCOPES = {
 }
 """The token scope of published pipelines by cloud: its Azure Resource Manager, as in the v1 SDK."""
 
+_STUDIO = {"ml.azure.com", "studio.ml.azure.cn", "ml.azure.us", "portal.azure.com"}
 _CLOUDS = {".azure.cn": "china", ".azure.us": "usgov"}
 
 
@@ -94,6 +95,10 @@ def folder(text: str) -> str:
             "path may not hold {, } or %, which the Functions host reads as binding expressions; "
             "choose with include and exclude below a folder without them"
         )
+    if "*" in text:
+        raise ValueError(
+            'path is a folder, not a pattern; choose blobs in it with include, such as ["*.csv"]'
+        )
     text = text.removesuffix("/") if text != "/" else text
     parts = text.split("/")
     if text and ("" in parts or "." in parts or ".." in parts or "\\" in text):
@@ -111,6 +116,10 @@ def pattern(text: str) -> str:
         raise ValueError(
             "a pattern is matched against the path below path, such as *.csv: no / at its start or "
             "end, no //, no . or .. and not empty"
+        )
+    if "{" in text:
+        raise ValueError(
+            'a pattern knows no { }: list one pattern for each, such as ["*.csv", "*.json"]'
         )
     if any("**" in part and part != "**" for part in parts):
         raise ValueError("** stands alone between slashes: write **/*.csv")
@@ -156,7 +165,14 @@ def endpoint(text: str) -> str:
     except ValueError:
         host, url = None, SplitResult("", "", "", "", "")
     if not host or url.scheme not in ("https", "http") or re.search(r"\s", text):
-        raise ValueError("an endpoint is an address that begins with https://")
+        raise ValueError(
+            "an endpoint is an address that begins with https:// and ends with /PipelineRuns/PipelineSubmit/<id>"
+        )
+    if host.lower() in _STUDIO:
+        raise ValueError(
+            "this is the address of a page of the studio; copy the REST endpoint that the page shows, which ends with "
+            "/PipelineRuns/PipelineSubmit/<id>"
+        )
     if url.scheme == "http" and not _is_loopback(host):
         raise ValueError("the address must begin with https:// (http is for this machine only)")
     if url.username is not None or url.password is not None:

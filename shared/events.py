@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -51,6 +51,22 @@ def read_instant(text: str) -> datetime:
     if instant.tzinfo is None:
         raise ValueError(f"{text!r} has no time zone; write 2027-03-27T01:30:00Z")
     return instant.astimezone(UTC)
+
+
+class Metadata(Mapping[str, str]):
+    """A blob's metadata for templates: names whatever their casing, as in Azure Storage."""
+
+    def __init__(self, values: Mapping[str, str]) -> None:
+        self._values = {name.lower(): value for name, value in values.items()}
+
+    def __getitem__(self, name: str) -> str:
+        return self._values[name.lower()]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,7 +152,7 @@ class BlobEvent:
                 "etag": self.etag,
                 "size": self.size,
                 "last_modified": self.last_modified,
-                "metadata": self.metadata,
+                "metadata": Metadata(self.metadata),
             }
         }
 

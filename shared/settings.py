@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
-from shared.config import BlobSource, Config
-from shared.errors import FileError, Problem, SettingError
+from shared.errors import SettingError
 
 type Service = Literal["table", "blob"]
 
@@ -141,22 +140,13 @@ def storage_endpoint(
     return Connection(name=connection, endpoint=endpoint.rstrip("/"), client_id=client_id)
 
 
-def check_connections(config: Config, settings: Mapping[str, str]) -> None:
-    """Check that every connection that a blob trigger needs is set, before anything starts.
-
-    Raises:
-        FileError: Some are not; all are named.
-    """
-    sources = (trigger.source for trigger in config.triggers.values())
-    watched = {source.datastore.name for source in sources if isinstance(source, BlobSource)}
-    problems: list[Problem] = []
-    for name in sorted(watched):
-        try:
-            storage_endpoint(settings, config.datastores[name].connection, service="blob")
-        except SettingError as error:
-            problems.append(Problem(where=f"datastores.{name}.connection", message=str(error)))
-    if problems:
-        raise FileError(config.file, problems)
+def blob_connection_problem(settings: Mapping[str, str], connection: str) -> str | None:
+    """Return what keeps a connection from being used for blobs, as a sentence; None when nothing does."""
+    try:
+        storage_endpoint(settings, connection, service="blob")
+    except SettingError as error:
+        return str(error)
+    return None
 
 
 def _endpoint(settings: Mapping[str, str], connection: str, service: Service) -> tuple[str, str]:

@@ -19,6 +19,8 @@ from shared.events import MAX_HTTP_BODY_BYTES, HttpEvent
 from shared.http_api.exchange import Request
 
 MAX_KEY_LENGTH = 255
+MAX_DIGITS = 400
+"""More than any number that means something; above 4,300 Python reads none."""
 OWN_KEYS = frozenset({"parameters", "data_paths", "experiment"})
 
 _ALLOWED = {
@@ -70,9 +72,9 @@ def read_event(config: Config, trigger: Trigger, request: Request, *, now: datet
             "put data into a blob and send its path"
         )
     content = read_json(request.body)
-    body = _read_body(content)
+    body, problems = _read_body(content)
     extra = {name: value for name, value in content.items() if name not in OWN_KEYS}
-    problems = [*_unlisted(config, trigger, source, body), *_unknown(extra, source.body_names)]
+    problems += [*_unlisted(config, trigger, source, body), *_unknown(extra, source.body_names)]
     if problems:
         raise InvalidRequest("the request cannot become a submission", problems=problems)
     return HttpEvent(
@@ -105,7 +107,8 @@ def read_json(data: bytes) -> dict[str, Any]:
             data.decode("utf-8-sig"),
             object_pairs_hook=_object,
             parse_constant=_refuse_constant,
-            parse_float=_finite,
+            parse_float=_read_float,
+            parse_int=_read_integer,
         )
         json.dumps(content, ensure_ascii=False).encode()
     except UnicodeError as error:
@@ -134,10 +137,25 @@ def _refuse_constant(text: str) -> NoReturn:
     raise ValueError(f"{text} is not a JSON number")
 
 
-def _finite(text: str) -> float:
+def _read_float(text: str) -> float:
     number = float(text)
     if not math.isfinite(number):
         raise ValueError(f"the number {_cut(text)} is too large")
+    return _as_written(text, number)
+
+
+def _read_integer(text: str) -> int:
+    if len(text) > MAX_DIGITS:
+        raise ValueError(f"the number {_cut(text)} is too long; put it in quotes")
+    return _as_written(text, int(text))
+
+
+def _as_written[T: (int, float)](text: str, number: T) -> T:
+    """Refuse a number that Azure ML, which takes text only, would not get as it was written: `1.10`, `1e5`."""
+    if str(number) != text:
+        raise ValueError(
+            f"the number {_cut(text)} would be sent as {_cut(str(number))}; put it in quotes"
+        )
     return number
 
 
@@ -148,19 +166,30 @@ def _not_json(reason: str) -> InvalidRequest:
     )
 
 
-def _read_body(content: Mapping[str, Any]) -> SubmissionBody:
+def _read_body(content: Mapping[str, Any]) -> tuple[SubmissionBody, list[Problem]]:
+    """Return what a caller may set, without what has a wrong type, which is named."""
     own = {name: value for name, value in content.items() if name in OWN_KEYS}
+    problems: list[Problem] = []
     try:
         body = SubmissionBody.model_validate(own)
     except PydanticError as error:
-        places = {tuple(map(str, item["loc"][:2])) for item in error.errors()}
-        problems = [_wrong_type(place) for place in sorted(places)]
-        raise InvalidRequest("some values are not what they must be", problems=problems) from error
+        places = list(dict.fromkeys(tuple(map(str, item["loc"][:2])) for item in error.errors()))
+        problems = [_wrong_type(place) for place in places]
+        body = SubmissionBody.model_validate(_without(own, places))
     if body.experiment is not None and not body.experiment.strip():
-        raise InvalidRequest(
-            "some values are not what they must be", problems=[_wrong_type(("experiment",))]
-        )
-    return body
+        problems.append(_wrong_type(("experiment",)))
+    return body, problems
+
+
+def _without(own: Mapping[str, Any], places: Iterable[tuple[str, ...]]) -> dict[str, Any]:
+    """Return the values without those at some places: a field, or one name in it."""
+    left = dict(own)
+    for field, *names in places:
+        if names and field in left:
+            left[field] = {name: value for name, value in left[field].items() if name not in names}
+        else:
+            left.pop(field, None)
+    return left
 
 
 def _wrong_type(place: tuple[str, ...]) -> Problem:
@@ -174,8 +203,9 @@ def _unlisted(
     config: Config, trigger: Trigger, source: HttpSource, body: SubmissionBody
 ) -> Iterable[Problem]:
     """Name what the file does not let a caller set."""
-    for name in body.parameters.keys() - trigger.values.parameters.keys():
-        yield _not_listed("parameters", name, trigger.values.parameters)
+    for name in body.parameters:
+        if name not in trigger.values.parameters:
+            yield _not_listed("parameters", name, trigger.values.parameters)
     for name, value in body.data_paths.items():
         if name not in trigger.values.data_paths:
             yield _not_listed("data_paths", name, trigger.values.data_paths)
@@ -202,7 +232,7 @@ def _not_listed(field: str, name: str, listed: Mapping[str, object]) -> Problem:
 
 def _unknown(extra: Mapping[str, Any], allowed: frozenset[str]) -> Iterable[Problem]:
     known = sorted(OWN_KEYS | allowed)
-    for name in sorted(extra.keys() - allowed):
+    for name in (name for name in extra if name not in allowed):
         near = get_close_matches(name, known, n=1)
         hint = f"; did you mean {near[0]}?" if near else ""
         yield Problem(

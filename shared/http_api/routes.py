@@ -30,7 +30,10 @@ def _answering[**P](
             return route(operations, request, *args, **kwargs)
         except RequestError as error:
             return view_error(error)
-        except (Unavailable, LedgerError) as error:
+        except Unavailable:
+            logger.exception("a call could not be served", extra={"action": "call_failed"})
+            return problem(503, "Not available now", "the ledger did not answer; try again")
+        except LedgerError as error:
             logger.exception("a call could not be served", extra={"action": "call_failed"})
             return problem(503, "Not available now", str(error))
 
@@ -68,5 +71,5 @@ def health(operations: Operations, request: Request) -> Reply:  # noqa: ARG001 â
 def _beside(url: str, path: str) -> str:
     """Return the address of another resource of this API, under the same host and prefix."""
     parts = urlsplit(url)
-    prefix = parts.path.partition("/v1/")[0]
+    prefix = parts.path[: parts.path.lower().find("/v1/")]
     return f"{parts.scheme}://{parts.netloc}{prefix}/v1/{path}"

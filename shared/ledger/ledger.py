@@ -292,8 +292,8 @@ class Ledger:
         if row is None:
             return Tick()
         return Tick(
-            evaluated_until=rows.read_optional(row.values.get("evaluated_until")),
-            last=rows.read_optional(row.values.get("last")),
+            evaluated_until=rows.read_mark(row.values.get("evaluated_until")),
+            last=rows.read_mark(row.values.get("last")),
             walked_to=str(row.values.get("walked_to") or ""),
         )
 

@@ -74,6 +74,17 @@ def read_optional(value: object) -> datetime | None:
     return read_instant(value) if isinstance(value, str) and value else None
 
 
+def read_mark(value: object) -> datetime | None:
+    """Read an instant of the `tick` row; None for what somebody edited: then ticks look back to the first sight.
+
+    That starts nothing twice, since what was claimed stays claimed.
+    """
+    try:
+        return read_optional(value)
+    except ValueError:
+        return None
+
+
 def _print_optional(instant: datetime | None) -> str:
     return print_instant(instant) if instant else ""
 

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from cli.check import check, local_settings
-from shared.errors import TriggersError
+from local.settings_file import SettingsFileBroken
 
 ROOT = Path(__file__).resolve().parents[2]
 VALUES = {
@@ -96,20 +96,41 @@ def test_a_missing_file_ends_with_exit_code_1(tmp_path: Path) -> None:
 
 
 def test_the_environment_wins_over_local_settings_which_win_over_the_sample(folder: Path) -> None:
-    write_settings(folder / "local.settings.json", {"A": "file", "B": "file", "N": 5})
+    write_settings(folder / "local.settings.json", {"A": "file", "B": "file"})
     settings = local_settings(folder, environment={"A": "environment"})
-    assert settings == {"A": "environment", "B": "file", "N": "5"}
+    assert settings == {**VALUES, "A": "environment", "B": "file"}
     assert local_settings(folder / "none", environment={"A": "1"}) == {"A": "1"}
 
 
-@pytest.mark.parametrize("content", ["{", "[]", '{"Values": []}'])
-def test_settings_that_cannot_be_read_are_told(folder: Path, content: str) -> None:
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("{", "is not JSON"),
+        ("[]", 'there must be an object "Values"'),
+        ('{"Values": []}', 'there must be an object "Values"'),
+        ('{"Values": {"N": 5}}', "not text: N; put the values in quotes"),
+        ('{"Values": {}, "IsEncrypted": true}', "is encrypted"),
+    ],
+)
+def test_settings_that_cannot_be_read_are_told(folder: Path, content: str, message: str) -> None:
     (folder / "local.settings.json").write_text(content)
-    with pytest.raises(TriggersError, match="it must be JSON with a map Values"):
+    with pytest.raises(SettingsFileBroken):
         local_settings(folder, environment={})
-    result = run(folder)
+    result = run(folder, "--json")
     assert result.exit_code == 1
-    assert "cannot be read as settings" in result.stderr
+    (problem,) = json.loads(result.stdout)["problems"]
+    assert (problem["where"], message in problem["message"]) == ("the settings", True)
+
+
+def test_the_file_that_triggers_file_names_is_checked(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "triggers.yaml").rename(folder / "mine.yaml")
+    write_settings(folder / "local.settings.json", {"TRIGGERS_FILE": "mine.yaml"})
+    monkeypatch.chdir(folder)
+    result = CliRunner().invoke(check, ["--json"])
+    assert result.exit_code == 0
+    assert json.loads(result.stdout)["file"] == "mine.yaml"
 
 
 def test_a_connection_that_is_not_set_is_a_mistake_too(folder: Path) -> None:
@@ -119,4 +140,6 @@ def test_a_connection_that_is_not_set_is_a_mistake_too(folder: Path) -> None:
     assert result.exit_code == 1
     (problem,) = json.loads(result.stdout)["problems"]
     assert problem["where"] == "datastores.workspaceblobstore.connection"
+    line = (folder / "triggers.yaml").read_text().splitlines()[problem["line"] - 1]
+    assert line.strip().startswith("connection: DataStorage")
     assert "DataStorage__blobServiceUri" in problem["message"]

@@ -129,7 +129,7 @@ def bomb(levels: int) -> str:
         (
             "a: b: c",
             "1:5: not YAML: mapping values are not allowed in this context; "
-            "put text with a colon in quotes",
+            "check the indentation of this line and of the one above, and put text with a colon in quotes",
         ),
         (
             "a:\n\tb: 1",

@@ -108,6 +108,9 @@ BAD: list[tuple[Callable[[str], str], str, str]] = [
         for text in ("ab", "a" * 64, "Abc", "-abc", "abc-", "a--b", "a_b", "$other", "abc\n")
     ],
     *[(rules.folder, text, "may not hold {, } or %") for text in ("{a}", "a}", "50%")],
+    (rules.folder, "incoming/*.csv", "path is a folder, not a pattern"),
+    (rules.pattern, "*.{csv,json}", "list one pattern for each"),
+    (rules.endpoint, "https://ml.azure.com/pipelines/x?wsid=/y", "a page of the studio"),
     *[
         (rules.folder, text, "no / at its start")
         for text in ("/", "/a", "a//b", "a//", "a/../b", "..", ".", "a\\b")

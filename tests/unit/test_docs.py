@@ -101,3 +101,9 @@ def test_what_is_not_deployed_is_named_in_funcignore_and_what_is_needed_is_not()
     }
     assert not ignored & needed
     assert not ignored & {"function_app.py", "requirements.txt"}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_block_of_python_compiles(page: Path) -> None:
+    for block in re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
+        compile(block, str(page), "exec")

@@ -246,7 +246,7 @@ def test_an_experiment_of_the_callers_needs_leave(make_bench: MakeBench) -> None
         (b'{"day": "\\ud800"}', "not valid UTF-8"),
         (b"\xff\xfe", "not valid UTF-8"),
         (b'{"day": ' + b"[" * 20_000 + b"]" * 20_000 + b"}", "nested too deeply"),
-        (b'{"day": ' + b"9" * 5000 + b"}", "Exceeds the limit"),
+        (b'{"day": ' + b"9" * 5000 + b"}", "is too long; put it in quotes"),
     ],
 )
 def test_what_is_not_strict_json_is_400_with_the_reason(
@@ -255,6 +255,52 @@ def test_what_is_not_strict_json_is_400_with_the_reason(
     reply = post(make_bench(TRIGGERS), raw=raw)
     assert reply.status == 400
     assert message in errors(reply)["body"]
+
+
+@pytest.mark.parametrize("number", ["1.10", "1e5", "0.1234567890123456789", "-0", "1E2"])
+def test_a_number_that_would_not_be_sent_as_it_was_written_is_400(
+    make_bench: MakeBench, number: str
+) -> None:
+    reply = post(make_bench(TRIGGERS), raw=f'{{"parameters": {{"level": {number}}}}}'.encode())
+    assert reply.status == 400
+    assert f"the number {number} would be sent as" in errors(reply)["body"]
+
+
+@pytest.mark.parametrize("number", ["1.5", "-7", "0", "1e+22", "0.1", "12345678901234567890"])
+def test_a_number_is_sent_as_it_was_written(make_bench: MakeBench, number: str) -> None:
+    bench = make_bench(TRIGGERS)
+    assert post(bench, raw=f'{{"parameters": {{"level": {number}}}}}'.encode()).status == 202
+    assert sent(bench)["ParameterAssignments"]["level"] == number
+
+
+def test_types_names_and_keys_are_named_in_one_answer(make_bench: MakeBench) -> None:
+    body = {
+        "parameters": {"z": 1, "level": [], "a": 1},
+        "data_paths": 3,
+        "experiment": "E",
+        "foo": 1,
+    }
+    reply = post(make_bench(TRIGGERS), body)
+    assert list(errors(reply)) == [
+        "parameters.level",
+        "data_paths",
+        "parameters.z",
+        "parameters.a",
+        "experiment",
+        "foo",
+    ]
+
+
+@pytest.mark.parametrize("day", [None, {"of": "week"}, ["monday"]])
+def test_a_value_that_a_template_cannot_use_is_the_callers_mistake(
+    make_bench: MakeBench, day: object
+) -> None:
+    bench = make_bench(TRIGGERS)
+    reply = post(bench, {"day": day}, headers={"idempotency-key": "k"})
+    assert reply.status == 400
+    assert list(errors(reply)) == ["parameters.day"]
+    assert bench.submissions() == []
+    assert post(bench, {"day": "monday"}, headers={"idempotency-key": "k"}).status == 202
 
 
 @given(st.binary(max_size=200))
@@ -273,11 +319,11 @@ def test_a_body_above_48_kib_is_413(make_bench: MakeBench) -> None:
     assert post(bench, raw=fits + b" ").status == 413
 
 
-def test_a_body_that_grows_when_it_is_kept_is_413_and_nothing_is_claimed(
+def test_a_query_that_the_ledger_cannot_hold_is_413_and_nothing_is_claimed(
     make_bench: MakeBench,
 ) -> None:
     bench = make_bench(TRIGGERS)
-    reply = post(bench, raw=b'{"day": [' + b"1e9," * 11_000 + b"1]}")
+    reply = post(bench, query={"ticket": "x" * 70_000})
     assert reply.status == 413
     assert bench.submissions() == []
 

@@ -15,13 +15,8 @@ from local.host_blobs import MAX_TRIES, Blob, BlobPattern, BlobQueue, Receipts
 from local.host_routes import AuthLevel, Keys, read_routes
 from local.host_timers import Ncrontab, Timer, resolve_settings
 from local.runtime import AppFailed, Function, Result, Runtime
-from local.up import (
-    Endpoints,
-    SettingsFileBroken,
-    find_directories,
-    read_endpoints,
-    read_local_settings,
-)
+from local.settings_file import SETTINGS_FILE, SettingsFileBroken, read_values
+from local.up import Endpoints, find_directories, read_endpoints
 
 NOON = datetime(2027, 3, 1, 12, tzinfo=UTC)
 
@@ -245,10 +240,10 @@ def test_receipts_outlive_the_host_only_for_what_is_done(tmp_path: Path) -> None
 
 
 def test_local_settings_are_read_and_mistakes_told(tmp_path: Path) -> None:
-    assert read_local_settings(tmp_path) == {}
+    assert read_values(tmp_path / SETTINGS_FILE) == {}
     file = tmp_path / "local.settings.json"
     file.write_text(json.dumps({"IsEncrypted": False, "Values": {"A": "1"}}))
-    assert read_local_settings(tmp_path) == {"A": "1"}
+    assert read_values(tmp_path / SETTINGS_FILE) == {"A": "1"}
     for text, word in (
         ("{", "not JSON"),
         ("[]", "Values"),
@@ -257,7 +252,7 @@ def test_local_settings_are_read_and_mistakes_told(tmp_path: Path) -> None:
     ):
         file.write_text(text)
         with pytest.raises(SettingsFileBroken, match=word):
-            read_local_settings(tmp_path)
+            read_values(tmp_path / SETTINGS_FILE)
 
 
 def test_endpoints_that_nobody_set_are_found(tmp_path: Path) -> None:

@@ -95,6 +95,17 @@ def test_a_blobs_name_stays_the_text_that_it_is(make_bench: MakeBench, name: str
     assert values.parameters["text"] == name
 
 
+@pytest.mark.parametrize("name", ["team", "Team", "TEAM"])
+def test_metadata_is_named_whatever_its_casing_as_in_azure(
+    make_bench: MakeBench, name: str
+) -> None:
+    bench = make_bench(
+        't: {pipeline: scoring, blob: {datastore: lake}, tags: {x: "{{ blob.metadata.tEam }}"}}'
+    )
+    values = rendered(bench, replace(BLOB, trigger="t", metadata={name: "blue"}))
+    assert values.tags == {"x": "blue"}
+
+
 def test_what_a_caller_sets_is_not_rendered_and_needs_no_template(make_bench: MakeBench) -> None:
     event = replace(
         CALL,
