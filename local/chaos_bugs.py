@@ -41,7 +41,7 @@ class TrustBlindSearch(ChaosWorkspace):
     ) -> Look:
         """Search, and believe it."""
         found = super().look(pipeline, experiment=experiment, stamp=stamp, neighbour=neighbour)
-        return replace(found, counts=True)
+        return replace(found, sees_newest=True)
 
 
 def use_one_token() -> None:

@@ -61,6 +61,19 @@ class Tick:
     walked_to: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownRun:
+    """A run that we know of.
+
+    Attributes:
+        stamp: What it is stamped with.
+        started: When we knew that it was.
+    """
+
+    stamp: str
+    started: datetime
+
+
 class Ledger:
     """Submissions and triggers' state in one table.
 
@@ -267,14 +280,17 @@ class Ledger:
 
     # Listings
 
-    def newest_run(self, place: str, experiment: str) -> str | None:
-        """Return the stamp of the newest run that we know of in an experiment, started through an endpoint.
+    def newest_run(self, place: str, experiment: str) -> KnownRun | None:
+        """Return the newest run that we know of in an experiment, started through an endpoint.
 
         Raises:
-            LedgerUnavailable: The table did not answer.
+            LedgerUnavailable: The ledger did not answer.
         """
         row = self._table.get(rows.newest_key(place, experiment))
-        return str(row.values["stamp"]) if row else None
+        started = rows.read_mark(row.values.get("started")) if row else None
+        if row is None or started is None:
+            return None
+        return KnownRun(stamp=str(row.values["stamp"]), started=started)
 
     def log(self, *, limit: int, continuation: str | None = None) -> Page:
         """Return a page of the `log:` rows, newest first; each carries trigger, state, source, time and run.
@@ -399,7 +415,16 @@ def _update_operations(before: Submission, after: Submission, token: str) -> lis
         operations.append(Merge(rows.log_key(after), rows.encode_log(after)))
     if after.run_id is not None and after.run_id != before.run_id:
         key = rows.newest_key(after.place, after.experiment)
-        operations.append(Merge(key, {"stamp": after.stamp, "run_id": after.run_id}))
+        operations.append(
+            Merge(
+                key,
+                {
+                    "stamp": after.stamp,
+                    "run_id": after.run_id,
+                    "started": print_instant(after.updated),
+                },
+            )
+        )
     old = {before.due_key, rows.attention_key(before)} - {None}
     new = {rows.due_key(after.due, after.id) if after.due else None, rows.attention_key(after)}
     operations += [Delete(key) for key in sorted(old - new, key=str) if key is not None]

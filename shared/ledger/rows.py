@@ -20,7 +20,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from shared.errors import LedgerError, NewerRow
@@ -132,6 +132,7 @@ def encode_submission(submission: Submission, *, token: str) -> dict[str, Value]
         "unknown_since": _print_optional(submission.unknown_since),
         "post_deadline": _print_optional(submission.post_deadline),
         "looks": submission.looks,
+        "lag": "" if submission.lag is None else str(submission.lag.total_seconds()),
         "due": _print_optional(submission.due),
         "due_key": due_key(submission.due, submission.id) if submission.due else "",
         "attempts": _encode_attempts(submission.attempts),
@@ -180,6 +181,7 @@ def decode_submission(row: Row) -> Submission:
             unknown_since=read_optional(values.get("unknown_since")),
             post_deadline=read_optional(values.get("post_deadline")),
             looks=int(values.get("looks", 0)),
+            lag=timedelta(seconds=float(str(values["lag"]))) if values.get("lag") else None,
             due=read_optional(values["due"]),
             attempts=tuple(
                 _decode_attempt(item) for item in json.loads(_bytes(values["attempts"]))

@@ -17,14 +17,9 @@ pytestmark = [
 ]
 
 
-LAGGING = pytest.param(
-    SearchMode.LAGGING,
-    # Whether a lost POST falls behind a lull that is longer than the lag is for chance to say.
-    marks=pytest.mark.xfail(strict=False, reason="see test_search_lag.py"),
+@pytest.mark.parametrize(
+    "mode", [SearchMode.BLIND, SearchMode.LAGGING, SearchMode.OTHER_EXPERIMENTS]
 )
-
-
-@pytest.mark.parametrize("mode", [SearchMode.BLIND, LAGGING, SearchMode.OTHER_EXPERIMENTS])
 def test_a_search_that_misleads_never_leads_to_a_second_run(
     chaos: Callable[[ChaosOptions], Report], mode: SearchMode
 ) -> None:
