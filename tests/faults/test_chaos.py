@@ -14,8 +14,8 @@ from local.storage_faults import StorageFault
 
 pytestmark = [
     pytest.mark.azurite,
-    pytest.mark.xdist_group("azurite"),
-    pytest.mark.timeout(600),
+    pytest.mark.xdist_group("faults"),
+    pytest.mark.timeout(900),
 ]
 
 

@@ -9,7 +9,7 @@ import pytest
 from local.chaos_options import CRASH_POINTS, ChaosOptions
 from local.chaos_report import Report
 
-pytestmark = [pytest.mark.azurite, pytest.mark.xdist_group("azurite")]
+pytestmark = [pytest.mark.azurite, pytest.mark.xdist_group("faults")]
 
 SEARCHED = {
     "before_claim": False,

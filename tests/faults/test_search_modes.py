@@ -12,8 +12,8 @@ from local.workspace_search import SearchMode
 
 pytestmark = [
     pytest.mark.azurite,
-    pytest.mark.xdist_group("azurite"),
-    pytest.mark.timeout(300),
+    pytest.mark.xdist_group("faults"),
+    pytest.mark.timeout(900),
 ]
 
 
