@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parent
 WANTED = (3, 13)
 VENV = ROOT / ".venv"
 REQUIREMENTS = ROOT / "requirements-dev.txt"
-NEED_AZURITE = {"demo", "up", "test"}
+NEED_AZURITE = {"chaos", "demo", "up", "test"}
 
 
 def main() -> int:

@@ -8,6 +8,10 @@ import click
 
 COMMANDS = {
     "backfill": ("cli.backfill", "Start the runs of a schedule's past occurrences."),
+    "chaos": (
+        "cli.chaos",
+        "Prove that nothing is lost or started twice, among faults and crashes.",
+    ),
     "check": ("cli.check", "Check a triggers file."),
     "demo": ("cli.demo", "Show all three triggers at work on this machine."),
     "generate": ("cli.reference", "Write the generated files: JSON Schema and reference."),

@@ -153,7 +153,7 @@ class Workspace:
         if self.looks:
             return self.looks.pop(0)
         found = tuple(run for run in self.runs.values() if run.stamp == stamp)
-        return Look(runs=found, counts=neighbour is not None)
+        return Look(runs=found, sees_newest=neighbour is not None)
 
     def cancel(self, pipeline: Pipeline, run_id: str) -> None:  # noqa: ARG002 — the seam's signature
         """Cancel a run."""

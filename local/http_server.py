@@ -104,6 +104,14 @@ class Wire:
         except OSError:
             logger.debug("the caller has gone")
 
+    def send_below_tls(self, data: bytes) -> None:
+        """Send bytes past the encryption: over TLS, a record that nobody can read."""
+        try:
+            # The base's method: `ssl.SSLSocket` is a socket whose own `send` encrypts.
+            socket.socket.send(self._connection, data)
+        except OSError:
+            logger.debug("the caller has gone")
+
     def wait(self, seconds: float) -> bool:
         """Do nothing for a while. Returns False when the server is being closed, at once."""
         return not self._closing.wait(seconds)

@@ -98,10 +98,12 @@ class IdentityEndpoint:
         with self._lock:
             self._faults.extend(faults)
 
-    def recover(self) -> None:
-        """Forget the faults that are still to come."""
+    def recover(self) -> int:
+        """Forget the faults that are still to come; return how many those were."""
         with self._lock:
+            forgotten = len(self._faults)
             self._faults.clear()
+            return forgotten
 
     def make_token(self, resource: str, *, expires: datetime | None = None) -> str:
         """Make a token as the endpoint would, without a request."""

@@ -30,6 +30,8 @@ class Manner(StrEnum):
     """The true answer, byte by byte."""
     LATE = "late"
     """The true answer, after a while."""
+    BROKEN_TLS = "broken_tls"
+    """A record that cannot be decrypted, then the connection ends; without TLS, bytes that are no HTTP."""
     NO_ID = "no_id"
     """The true answer without the run's id."""
 
@@ -112,6 +114,9 @@ class Fault:
             case Manner.TRUNCATE:
                 # Half of the body is missing; Content-Length promises the whole.
                 wire.send(data[: len(data) - len(true.body) // 2])
+            case Manner.BROKEN_TLS:
+                # A record of application data (RFC 8446, 5.1) whose 32 bytes no key has made.
+                wire.send_below_tls(b"\x17\x03\x03\x00\x20" + bytes(32))
             case Manner.LATE:
                 if wire.wait(self.seconds):
                     wire.send(data)

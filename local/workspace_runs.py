@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import Enum, StrEnum
@@ -167,6 +167,8 @@ class RunStore:
         self._clock = clock
         self._progress = progress
         self._runs: dict[str, StoredRun] = {}
+        self._by_experiment: dict[str, list[StoredRun]] = {}
+        self._by_pipeline: dict[str, list[StoredRun]] = {}
         self._lock = threading.Lock()
 
     def add(
@@ -182,6 +184,8 @@ class RunStore:
                 parent_run_id=parent_run_id,
             )
             self._runs[run.id] = run
+            self._by_experiment.setdefault(run.experiment, []).append(run)
+            self._by_pipeline.setdefault(pipeline_id, []).append(run)
             return run
 
     def get(self, run_id: str) -> StoredRun | None:
@@ -194,15 +198,22 @@ class RunStore:
 
     def all(self) -> list[StoredRun]:
         """Return all runs, the oldest first."""
-        with self._lock:
-            for run in self._runs.values():
-                self._settle(run)
-            return list(self._runs.values())
+        return self._settled(lambda: self._runs.values())
+
+    def of_experiment(self, experiment: str) -> list[StoredRun]:
+        """Return the runs of an experiment, the oldest first."""
+        return self._settled(lambda: self._by_experiment.get(experiment, ()))
+
+    def of_pipeline(self, pipeline_id: str) -> list[StoredRun]:
+        """Return the runs of a pipeline, the oldest first."""
+        return self._settled(lambda: self._by_pipeline.get(pipeline_id, ()))
 
     def clear(self) -> None:
         """Forget all runs."""
         with self._lock:
             self._runs.clear()
+            self._by_experiment.clear()
+            self._by_pipeline.clear()
 
     def advance(self, run_id: str | None = None, *, to: RunStatus | None = None) -> None:
         """Move one run, or all, one step on (Running, then its outcome), or straight to a status.
@@ -215,6 +226,13 @@ class RunStore:
                 if not run.status.is_final:
                     step = run.outcome if run.status is RunStatus.RUNNING else RunStatus.RUNNING
                     self._move(run, to or step, self._clock())
+
+    def _settled(self, find: Callable[[], Iterable[StoredRun]]) -> list[StoredRun]:
+        with self._lock:
+            runs = list(find())
+            for run in runs:
+                self._settle(run)
+            return runs
 
     def _settle(self, run: StoredRun) -> None:
         if self._progress is None or run.status.is_final:

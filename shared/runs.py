@@ -122,8 +122,8 @@ class Look:
 
     Attributes:
         runs: Those that carry its stamp.
-        counts: Whether it saw the newest run that we know of; if not, finding nothing proves nothing.
+        sees_newest: Whether it saw the newest run that we know of; if not, finding nothing proves nothing.
     """
 
     runs: tuple[RunFacts, ...] = ()
-    counts: bool = False
+    sees_newest: bool = False

@@ -67,17 +67,19 @@ class Searching:
         away = moved_away(submission, pipeline)
         if pipeline is None or away is not None:
             return self._record(submission, lambda row: hold(row, away, now=now))
+        newest = self._ledger.newest_run(submission.place, submission.experiment)
         found = self._workspace.look(
             pipeline,
             experiment=submission.experiment,
             stamp=submission.stamp,
-            neighbour=self._ledger.newest_run(submission.place, submission.experiment),
+            neighbour=newest.stamp if newest else None,
         )
         if found.runs:
             after = self._ledger.update(submission, lambda row: adopt(row, found.runs, now=now))
             log_moved(after)
             return after
-        return self._record(submission, lambda row: look(row, (), counts=found.counts, now=now))
+        saw = newest.started if newest and found.sees_newest else None
+        return self._record(submission, lambda row: look(row, (), saw=saw, now=now))
 
     def _record(
         self, submission: Submission, change: Callable[[Submission], Submission]

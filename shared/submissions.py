@@ -140,6 +140,8 @@ class Submission:
         unknown_since: When an answer of this generation was lost for the last time.
         post_deadline: When the POST whose answer was lost has certainly ended.
         looks: Searches since then that could have seen the run, and did not.
+        lag: The age of the newest known run when one of these searches saw it, the least of them: what a run may be old
+            before a search shows it; None when none has been seen.
         due: When the tick has something to do with it; None when never.
         attempts: The last 20 POSTs, oldest first.
         run_id: Azure ML's id of the run.
@@ -167,6 +169,7 @@ class Submission:
     unknown_since: datetime | None = None
     post_deadline: datetime | None = None
     looks: int = 0
+    lag: timedelta | None = None
     due: datetime | None = None
     attempts: tuple[Attempt, ...] = ()
     run_id: str | None = None

@@ -105,6 +105,7 @@ def lose(
         submission,
         reason=reason,
         unknown_since=now,
+        lag=None,
         post_deadline=leased + MAX_CLAIM_AGE + POST_DEADLINE,
         looks=0,
         updated=now,
@@ -119,21 +120,29 @@ def lose(
 
 
 def look(
-    submission: Submission, runs: Sequence[RunFacts], *, counts: bool, now: datetime
+    submission: Submission, runs: Sequence[RunFacts], *, saw: datetime | None, now: datetime
 ) -> Submission:
     """Return the submission after a search for its run.
+
+    Finding nothing proves something only if the search could have seen the run. So it must see the newest run that we
+    know of; and since a search may lag, our POST must have ended longer ago than that run was old when it was seen:
+    what is that old, this search shows.
 
     Args:
         submission: An `unknown` one.
         runs: What was found by its stamp.
-        counts: Whether the search saw the newest run that we know of: if not, finding nothing proves nothing.
-        now: When it was.
+        saw: When the newest run that we know of was started, if the search saw it.
+        now: When the search was.
     """
     if runs:
         return adopt(submission, runs, now=now)
     since, ended = submission.unknown_since or now, submission.post_deadline or now
+    lag = submission.lag
+    if saw is not None:
+        lag = min(now - saw, lag) if lag is not None else now - saw
+    counts = saw is not None and lag is not None and now - ended >= lag
     looks = submission.looks + 1 if counts else submission.looks
-    searched = replace(submission, looks=looks, updated=now)
+    searched = replace(submission, looks=looks, lag=lag, updated=now)
     if counts and looks >= LOOKS and now >= ended + QUIET:
         reason = f"{looks} searches that see its neighbours found no run: it is sent again"
         return replace(searched, state=State.PENDING, reason=reason, due=now)

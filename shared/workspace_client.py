@@ -118,7 +118,7 @@ class WorkspaceClient:
         if neighbour is None:
             return Look()
         seen = any(run.stamp == neighbour for run in listed)
-        return Look(counts=seen or bool(self._query(pipeline, experiment, neighbour)))
+        return Look(sees_newest=seen or bool(self._query(pipeline, experiment, neighbour)))
 
     def cancel(self, pipeline: Pipeline, run_id: str) -> None:
         """Cancel a run.

@@ -255,14 +255,14 @@ class Ledger:
 
     # Listings
 
-    def newest_run(self, place: str, experiment: str) -> str | None:
-        """Return the stamp of the newest run that we know of in an experiment, started through an endpoint.
+    def newest_run(self, place: str, experiment: str) -> rows.KnownRun | None:
+        """Return the newest run that we know of in an experiment, started through an endpoint.
 
         Raises:
-            LedgerUnavailable: The table did not answer.
+            LedgerUnavailable: The ledger did not answer.
         """
         row = self._table.get(rows.newest_key(place, experiment))
-        return str(row.values["stamp"]) if row else None
+        return rows.decode_newest(row) if row else None
 
     def log(self, *, limit: int, after: str | None = None) -> Page:
         """Return a page of the `log:` rows, newest first; each carries trigger, state, source, time and run.
@@ -407,7 +407,7 @@ def _update_operations(before: Submission, after: Submission, token: str) -> lis
         operations.append(Merge(rows.log_key(after), rows.encode_log(after)))
     if after.run_id is not None and after.run_id != before.run_id:
         key = rows.newest_key(after.place, after.experiment)
-        operations.append(Merge(key, {"stamp": after.stamp, "run_id": after.run_id}))
+        operations.append(Merge(key, rows.encode_newest(after)))
     old = {before.due_key, rows.attention_key(before)} - {None}
     new = {rows.due_key(after.due, after.id) if after.due else None, rows.attention_key(after)}
     operations += [Delete(key) for key in sorted(old - new, key=str) if key is not None]

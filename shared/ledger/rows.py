@@ -19,8 +19,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
-from datetime import UTC, datetime
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from shared.errors import LedgerError, NewerRow
@@ -42,6 +42,19 @@ MAX_ATTEMPTS_BYTES = 60 * 1024
 
 _LAST_MICROSECOND = 10**17
 """Above every instant in microseconds, so that newer instants make smaller keys."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownRun:
+    """A run that we know of.
+
+    Attributes:
+        stamp: What it is stamped with.
+        started: When we knew that it was.
+    """
+
+    stamp: str
+    started: datetime
 
 
 def submission_key(submission_id: str) -> str:
@@ -95,6 +108,21 @@ def log_key(submission: Submission) -> str:
     return f"log:{_LAST_MICROSECOND - microseconds:017d}:{submission.id}"
 
 
+def encode_newest(submission: Submission) -> dict[str, Value]:
+    """Return the properties of the row that names the newest known run of an experiment."""
+    return {
+        "stamp": submission.stamp,
+        "run_id": _text(submission.run_id),
+        "started": print_instant(submission.updated),
+    }
+
+
+def decode_newest(row: Row) -> KnownRun | None:
+    """Read that row; one of an older version does not say when."""
+    started = read_mark(row.values.get("started"))
+    return KnownRun(stamp=str(row.values["stamp"]), started=started) if started else None
+
+
 def behind(key: str | None) -> str | None:
     """Return where a range begins that leaves out a row and all before it; keys of one kind are equally long."""
     return f"{key}!" if key else None
@@ -137,6 +165,7 @@ def encode_submission(submission: Submission, *, token: str) -> dict[str, Value]
         "unknown_since": _print_optional(submission.unknown_since),
         "post_deadline": _print_optional(submission.post_deadline),
         "looks": submission.looks,
+        "lag": "" if submission.lag is None else str(submission.lag.total_seconds()),
         "due": _print_optional(submission.due),
         "due_key": due_key(submission.due, submission.id) if submission.due else "",
         "attempts": _encode_attempts(submission.attempts),
@@ -187,6 +216,7 @@ def decode_submission(row: Row) -> Submission:
             unknown_since=read_optional(values.get("unknown_since")),
             post_deadline=read_optional(values.get("post_deadline")),
             looks=int(values.get("looks", 0)),
+            lag=timedelta(seconds=float(str(values["lag"]))) if values.get("lag") else None,
             due=read_optional(values["due"]),
             attempts=tuple(
                 _decode_attempt(item) for item in json.loads(_bytes(values["attempts"]))

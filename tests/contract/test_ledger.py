@@ -467,7 +467,9 @@ def test_the_newest_run_of_an_experiment_is_known(make_table: MakeTable) -> None
         outcome = replace(STARTED, run_id=f"run-{number}", request_id=f"r{number}")
         change = functools.partial(settle, outcome=outcome, generation=1, now=NOON)
         newest = ledger.update(ledger.claim(submission(number)).submission, change)
-    assert ledger.newest_run("0123456789abcdef", "E") == newest.stamp
+    found = ledger.newest_run("0123456789abcdef", "E")
+    assert found is not None
+    assert (found.stamp, found.started) == (newest.stamp, newest.updated)
     assert ledger.newest_run("0123456789abcdef", "other") is None
 
 

@@ -31,7 +31,7 @@ eager: {pipeline: scoring, http: {}, on_unknown: resend}
 REFUSED = Outcome(kind=OutcomeKind.NOT_STARTED, message="refused")
 LOST = Outcome(kind=OutcomeKind.UNKNOWN, message="lost")
 BLIND = Look()
-EMPTY = Look(counts=True)
+EMPTY = Look(sees_newest=True)
 
 
 def start(bench: Bench, *outcomes: Outcome, trigger: str = "call", key: str = "k") -> Submission:
@@ -199,9 +199,11 @@ def test_two_instances_that_search_at_once_count_one_look(make_bench: MakeBench)
     bench = make_bench(TRIGGERS)
     start(bench, key="neighbour")
     lost = start(bench, LOST)
-    bench.clock.advance(minutes=1)
+    ticks(bench, NOON + timedelta(minutes=1))
+    bench.clock.advance(minutes=5)
     searching = bench.app.ticking._due._work[State.UNKNOWN]
     seen = now(bench, lost)
+    assert seen.looks == 0
     searching(seen)
     searching(seen)
     assert now(bench, lost).looks == 1

@@ -48,7 +48,7 @@ class House:
         found = self.client.look(
             self.pipeline, experiment=EXPERIMENT, stamp=stamp, neighbour=neighbour
         )
-        return [run.id for run in found.runs], found.counts
+        return [run.id for run in found.runs], found.sees_newest
 
 
 @pytest.fixture(params=list(EnumStyle))

@@ -1,0 +1,28 @@
+"""What the chaos tests share: a run on the test process's own Azurite."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+
+import pytest
+
+from local.azurite import Azurite
+from local.chaos import run
+from local.chaos_options import ChaosOptions
+from local.chaos_report import Report
+
+type Chaos = Callable[[ChaosOptions], Report]
+
+
+@pytest.fixture
+def chaos(azurite: Azurite) -> Chaos:
+    """Give a function that makes a chaos run; its report is shown when the test fails."""
+
+    def make(options: ChaosOptions) -> Report:
+        report = run(options, azurite=azurite, say=lambda text: None)
+        json.dump(report.to_json(), sys.stdout, indent=1)
+        return report
+
+    return make

@@ -1,0 +1,44 @@
+"""CI's form of the long proof: a thousand events among faults and crashes, each with exactly one run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from local.chaos_faults import POST_FAULTS
+from local.chaos_options import CRASH_POINTS, ChaosOptions
+from local.chaos_report import Report
+from local.chaos_scene import IDENTITY_FAULTS
+from local.storage_faults import StorageFault
+
+pytestmark = [
+    pytest.mark.azurite,
+    pytest.mark.xdist_group("faults"),
+    pytest.mark.timeout(900),
+]
+
+
+def test_among_all_faults_and_crashes_each_of_a_thousand_events_starts_exactly_one_run(
+    chaos: Callable[[ChaosOptions], Report],
+) -> None:
+    report = chaos(ChaosOptions(events=1000, seed=20270327))
+    assert (report.lost, report.doubled) == (0, 0)
+    assert report.verdict.complaints == []
+    assert report.ok
+    assert sum(report.verdict.states.values()) == 1000
+    injected = {fault for fault, number in report.book.injected.items() if number > 0}
+    assert {f"POST: {name}" for name in POST_FAULTS} <= injected
+    assert {f"storage: {fault}" for fault in StorageFault} <= injected
+    assert {f"crash: {point}" for point in CRASH_POINTS} <= injected
+    assert any(f"identity: {name}" in injected for name in IDENTITY_FAULTS)
+
+
+def test_without_faults_nothing_is_sent_but_what_happened(
+    chaos: Callable[[ChaosOptions], Report],
+) -> None:
+    calm = ChaosOptions(events=60, seed=1, post_faults=0.0, storage_faults=0.0, crashes=0)
+    report = chaos(calm)
+    assert report.ok
+    assert report.verdict.states == {"finished": 60}
+    assert (report.counts.posts, report.counts.runs, report.counts.deaths) == (60, 60, 0)

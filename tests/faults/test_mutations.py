@@ -1,0 +1,42 @@
+"""Deliberate mistakes: each must be noticed, or the other tests of this folder would prove nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from local.chaos_options import BUGS, ChaosOptions
+from local.chaos_report import Report
+from local.workspace_search import SearchMode
+
+pytestmark = [
+    pytest.mark.azurite,
+    pytest.mark.xdist_group("faults"),
+    pytest.mark.timeout(900),
+]
+
+NOTICED = {
+    "settle_before_post": "lost",
+    "send_again_on_500": "doubled",
+    "trust_blind_search": "doubled",
+    "one_token": "doubled",
+}
+
+
+@pytest.mark.parametrize("bug", BUGS)
+def test_a_deliberate_mistake_is_noticed(chaos: Callable[[ChaosOptions], Report], bug: str) -> None:
+    blind = bug == "trust_blind_search"
+    report = chaos(
+        ChaosOptions(
+            events=60,
+            seed=11,
+            crashes=0,
+            post_faults=0.5,
+            search=SearchMode.BLIND if blind else SearchMode.NORMAL,
+            only_fault="500" if bug == "send_again_on_500" else None,
+            bug=bug,
+        )
+    )
+    assert getattr(report, NOTICED[bug]) > 0
+    assert not report.ok

@@ -1,0 +1,120 @@
+"""A search that lags: how old the newest run is that it sees says nothing of younger ones."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from local.chaos_options import ChaosOptions
+from local.chaos_plan import facts_by_name, triggers_file
+from local.doubles import Clock
+from local.identity_endpoint import IdentityEndpoint
+from local.workspace import Workspace
+from local.workspace_faults import Fault, Manner
+from local.workspace_runs import Progress
+from local.workspace_search import SearchMode, Sight
+from shared.accepting import BlobNotice
+from shared.app import App, compose
+from shared.config_file import load_config
+from shared.identity import Tokens
+from shared.ledger.memory_table import MemoryTable
+from shared.submissions import State, Submission
+from shared.transport import Transport, host_of
+from shared.workspace_client import WorkspaceClient
+
+LAG = timedelta(minutes=40)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def stack() -> Iterator[ExitStack]:
+    with ExitStack() as closing:
+        yield closing
+
+
+@pytest.fixture
+def workspace(stack: ExitStack, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+    """Give a workspace whose searches lag, on the test's clock."""
+    identity = stack.enter_context(IdentityEndpoint())
+    for name, value in identity.environment.items():
+        monkeypatch.setenv(name, value)
+    workspace = Workspace(
+        secret=identity.secret,
+        clock=clock.now,
+        token_clock=lambda: datetime.now(UTC),
+        progress=Progress(),
+    )
+    workspace.sight = Sight(mode=SearchMode.LAGGING, lag=LAG)
+    return stack.enter_context(workspace)
+
+
+@pytest.fixture
+def app(stack: ExitStack, clock: Clock, workspace: Workspace, tmp_path: Path) -> App:
+    """Give an app that calls it."""
+    file = tmp_path / "triggers.yaml"
+    endpoint = workspace.submit_url()
+    options = ChaosOptions(events=1)
+    file.write_text(triggers_file(options, endpoints=[endpoint]))
+    tokens = stack.enter_context(Tokens(os.environ))
+    transport = stack.enter_context(Transport(tokens, hosts=frozenset({host_of(endpoint)})))
+    return compose(
+        load_config(file, settings={}),
+        table=MemoryTable(),
+        head=facts_by_name,
+        workspace=WorkspaceClient(transport, tokens=tokens, now=clock.now),
+        clock=clock.now,
+        monotonic=clock.seconds,
+    )
+
+
+def blob(number: int, clock: Clock) -> BlobNotice:
+    path = f"incoming-0/{clock.seconds():.0f}-{number:06}.csv"
+    return BlobNotice(trigger="blob-0", container="data", path=path)
+
+
+def tick_for(app: App, clock: Clock, span: timedelta) -> None:
+    """Tick once a minute."""
+    for _ in range(int(span / timedelta(minutes=1))):
+        clock.advance(minutes=1)
+        app.ticking.run()
+
+
+@pytest.mark.parametrize("minutes", [0, 10, 25, 35, 39, 40, 41, 45, 90, 600])
+def test_a_run_that_a_lagging_search_cannot_show_yet_is_not_started_again(
+    app: App, clock: Clock, workspace: Workspace, minutes: int
+) -> None:
+    app.operations.start(blob(1, clock))
+    tick_for(app, clock, timedelta(minutes=minutes))
+    workspace.faults.add(Fault(manner=Manner.DROP, accepted=True))
+    lost = app.operations.start(blob(2, clock))
+    assert isinstance(lost, Submission)
+    assert lost.state is State.UNKNOWN
+    tick_for(app, clock, timedelta(hours=26))
+    assert len(workspace.submitted) == 2
+    found = next(run for run in workspace.runs.all() if run.tags["submission"] == f"{lost.id}-1")
+    after = app.operations.submission(lost.id)
+    assert after.run_id in {found.id, None}
+    assert after.state in {State.FINISHED, State.HELD}
+
+
+def test_what_was_really_not_started_is_sent_again_when_the_search_would_have_shown_it(
+    app: App, clock: Clock, workspace: Workspace
+) -> None:
+    app.operations.start(blob(1, clock))
+    tick_for(app, clock, timedelta(minutes=45))
+    workspace.faults.add(Fault(manner=Manner.DROP, accepted=False))
+    lost = app.operations.start(blob(2, clock))
+    assert isinstance(lost, Submission)
+    tick_for(app, clock, timedelta(minutes=45))
+    assert len(workspace.submitted) == 1
+    tick_for(app, clock, timedelta(minutes=45))
+    assert app.operations.submission(lost.id).run_id is not None

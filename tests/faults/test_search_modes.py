@@ -1,0 +1,30 @@
+"""Searches that mislead: then nothing is sent twice, and what is unclear is held for a person."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from local.chaos_options import ChaosOptions
+from local.chaos_report import Report
+from local.workspace_search import SearchMode
+
+pytestmark = [
+    pytest.mark.azurite,
+    pytest.mark.xdist_group("faults"),
+    pytest.mark.timeout(900),
+]
+
+
+@pytest.mark.parametrize(
+    "mode", [SearchMode.BLIND, SearchMode.LAGGING, SearchMode.OTHER_EXPERIMENTS]
+)
+def test_a_search_that_misleads_never_leads_to_a_second_run(
+    chaos: Callable[[ChaosOptions], Report], mode: SearchMode
+) -> None:
+    report = chaos(ChaosOptions(events=50, seed=5, search=mode, crashes=1))
+    assert (report.lost, report.doubled) == (0, 0)
+    assert report.verdict.complaints == []
+    if mode is not SearchMode.LAGGING:
+        assert report.verdict.states["held"] > 0

@@ -1,0 +1,80 @@
+"""`dev.py chaos`: its report and its exit code."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from cli import chaos as command
+from local.chaos_crew import WorkerStuck
+from local.chaos_faults import FaultBook
+from local.chaos_options import ChaosOptions
+from local.chaos_report import Counts, Report
+from local.chaos_verdict import Verdict
+from local.workspace_search import SearchMode
+
+COUNTS = Counts(
+    deliveries=9,
+    failed=1,
+    ticks=4,
+    failed_ticks=0,
+    deaths=1,
+    posts=3,
+    searches=2,
+    runs=3,
+    hours=1.5,
+    seconds=2.0,
+)
+
+
+def let_it_find(
+    monkeypatch: pytest.MonkeyPatch, verdict: Verdict, asked: list[ChaosOptions] | None = None
+) -> None:
+    """Put a verdict in the place of a chaos run."""
+
+    def run(options: ChaosOptions, **_: object) -> Report:
+        if asked is not None:
+            asked.append(options)
+        book = FaultBook()
+        book.note("POST: 500", "a")
+        return Report(options=options, verdict=verdict, book=book, counts=COUNTS)
+
+    monkeypatch.setattr(command, "run", run)
+
+
+def test_all_is_well_means_exit_code_0_and_totals_of_0(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[ChaosOptions] = []
+    let_it_find(monkeypatch, Verdict(), asked)
+    arguments = ["--events", "3", "--seed", "7", "--search", "blind", "--json"]
+    result = CliRunner().invoke(command.chaos, arguments)
+    assert result.exit_code == 0
+    report = json.loads(result.stdout)
+    assert (report["lost"], report["doubled"], report["seed"], report["events"]) == (0, 0, 7, 3)
+    assert report["faults"] == [{"fault": "POST: 500", "injected": 1, "lost": 0, "doubled": 0}]
+    assert asked == [ChaosOptions(events=3, seed=7, search=SearchMode.BLIND)]
+
+
+@pytest.mark.parametrize(
+    "verdict", [Verdict(lost=["a"]), Verdict(doubled=["a"]), Verdict(complaints=["a row is gone"])]
+)
+def test_whatever_is_not_as_it_must_be_means_exit_code_1(
+    monkeypatch: pytest.MonkeyPatch, verdict: Verdict
+) -> None:
+    let_it_find(monkeypatch, verdict)
+    result = CliRunner().invoke(command.chaos, ["--seed", "7"])
+    assert result.exit_code == 1
+    assert "POST: 500" in result.stdout
+    assert f"{len(verdict.lost)} lost, {len(verdict.doubled)} doubled" in result.stdout
+    assert all(complaint in result.stdout for complaint in verdict.complaints)
+
+
+def test_a_worker_that_is_stuck_is_an_error_and_no_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
+    def run(_: ChaosOptions, **__: object) -> Report:
+        raise WorkerStuck("no worker answered within a minute")
+
+    monkeypatch.setattr(command, "run", run)
+    result = CliRunner().invoke(command.chaos, [])
+    assert result.exit_code == 1
+    assert "no worker answered" in result.stderr
