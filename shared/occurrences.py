@@ -67,7 +67,9 @@ def plan_occurrences(
     for trigger in config.triggers.values():
         if not isinstance(trigger.source, ScheduleSource):
             continue
-        state = states[trigger.name]
+        state = states.get(trigger.name)
+        if state is None:
+            continue  # its row cannot be read, which the ledger has logged
         pending = _Pending.of(trigger.source, state, evaluated_until, now)
         if state.behind is not None:
             plan.marks[trigger.name] = None

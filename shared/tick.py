@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from shared.accepting import Accepted, Accepting, sighting
 from shared.config import Config
 from shared.due import DueReport, DueWork
-from shared.errors import Unavailable
+from shared.errors import LedgerError, Unavailable
 from shared.ledger import Ledger, Tick, TriggerState
 from shared.occurrences import Plan, plan_occurrences
 from shared.sending import Sending
@@ -90,7 +91,7 @@ class Ticking:
 
         Raises:
             Unavailable: Something is not recorded. What was claimed is sent first; the next tick does the rest.
-            ExceptionGroup: Some submissions met errors that nobody expected; the others were worked off.
+            ExceptionGroup: Some triggers met errors that nobody expected; the others went on.
         """
         until = self._monotonic() + self._budget.total_seconds()
         now = self._clock()
@@ -100,8 +101,9 @@ class Ticking:
         plan = plan_occurrences(
             self._config, states, evaluated_until=before.evaluated_until, now=now
         )
-        accepted, failure = self._claim(plan, states)
-        if failure is None:
+        failures = _Failures()
+        accepted = self._claim(plan, states, failures)
+        if failures.ledger is None:
             walked_to = self._ledger.repair(before.walked_to, now=now, limit=REPAIR_ROWS)
             evaluated = max(now, before.evaluated_until or now)
             dead, held = self._ledger.count_attention()
@@ -109,10 +111,12 @@ class Ticking:
                 evaluated_until=evaluated, last=now, walked_to=walked_to, dead=dead, held=held
             )
             self._ledger.end_tick(tick)
-        sent = self._send(accepted)
-        if failure is not None:
-            raise failure
-        due = self._due.run(now=now, until=until)
+        sent = self._send(accepted, failures)
+        due = DueReport()
+        if failures.ledger is None:
+            with failures.kept():
+                due = self._due.run(now=now, until=until)
+        failures.raise_all()
         logger.info(
             "tick: %d submissions sent, %d worked off%s",
             len(sent),
@@ -123,23 +127,85 @@ class Ticking:
         return TickReport(time=now, sent=sent, due=due)
 
     def _claim(
-        self, plan: Plan, states: Mapping[str, TriggerState]
-    ) -> tuple[list[Accepted], Unavailable | None]:
-        """Record what is planned, and how far each trigger came: before `evaluated_until` moves."""
+        self, plan: Plan, states: Mapping[str, TriggerState], failures: _Failures
+    ) -> list[Accepted]:
+        """Record what is planned, and how far each trigger came: before `evaluated_until` moves.
+
+        A trigger that meets an error that nobody expected is left behind, so that the next tick tries its occurrence
+        again; the others go on.
+        """
         accepted: list[Accepted] = []
-        try:
-            for event in plan.run:
+        marks = dict(plan.marks)
+        failed: set[str] = set()
+        for event in plan.run:
+            if event.trigger in failed:
+                continue
+            with failures.kept() as outcome:
                 result = self._accepting.accept(event)
                 if isinstance(result, Accepted) and result.won:
                     accepted.append(result)
+            if failures.ledger is not None:
+                return accepted
+            if outcome.failed:
+                failed.add(event.trigger)
+                marks[event.trigger] = event.time - timedelta(microseconds=1)
+        with failures.kept():
             self._accepting.skip_all(plan.skip)
-            self._ledger.leave_behind(plan.marks, states)
-        except Unavailable as error:
-            return accepted, error
-        return accepted, None
+            self._ledger.leave_behind(marks, states)
+        return accepted
 
-    def _send(self, accepted: list[Accepted]) -> tuple[Submission, ...]:
+    def _send(self, accepted: list[Accepted], failures: _Failures) -> tuple[Submission, ...]:
         if not accepted:
             return ()
         with ThreadPoolExecutor(min(SENDERS, len(accepted)), "tick-send") as senders:
-            return tuple(senders.map(self._sending.send, accepted))
+            under_way = [senders.submit(self._sending.send, one) for one in accepted]
+        sent: list[Submission] = []
+        for one in under_way:
+            with failures.kept():
+                sent.append(one.result())
+        return tuple(sent)
+
+
+@dataclass(slots=True)
+class _Outcome:
+    """Whether a part of the tick met an error that nobody expected."""
+
+    failed: bool = False
+
+
+class _Failures:
+    """What went wrong in a tick: kept while the other triggers go on, and raised at its end.
+
+    Attributes:
+        ledger: What did not answer; then nothing more can be recorded.
+    """
+
+    def __init__(self) -> None:
+        self.ledger: Unavailable | None = None
+        self._others: list[Exception] = []
+
+    @contextmanager
+    def kept(self) -> Iterator[_Outcome]:
+        """Keep what a part of the tick raises."""
+        outcome = _Outcome()
+        try:
+            yield outcome
+        except Unavailable as error:
+            self.ledger = self.ledger or error
+        except LedgerError as error:
+            # The event's row is there, and somebody edited it: nothing is missed, and nothing can be done here.
+            logger.error(  # noqa: TRY400 — the error is the row's, and its text says all
+                "a row of the ledger cannot be read: %s", error, extra={"action": "row_unreadable"}
+            )
+        except ExceptionGroup as group:
+            self._others += [one for one in group.exceptions if isinstance(one, Exception)]
+        except Exception as error:  # noqa: BLE001 — kept, and raised when the others are done
+            outcome.failed = True
+            self._others.append(error)
+
+    def raise_all(self) -> None:
+        """Raise what was kept: an unavailable ledger as itself, anything else together."""
+        if self.ledger is not None:
+            raise self.ledger
+        if self._others:
+            raise ExceptionGroup("some triggers met errors that nobody expected", self._others)

@@ -6,11 +6,13 @@ What is known is cached for 30 seconds by each process; the cache only saves rea
 from __future__ import annotations
 
 import json
+import logging
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+from shared.errors import LedgerError
 from shared.events import print_instant, read_instant
 from shared.ledger import rows
 from shared.ledger.guarded import WRITE_TRIES, GuardedTable, unavailable
@@ -24,6 +26,8 @@ from shared.ledger.table import (
     TableUnavailable,
     Value,
 )
+
+logger = logging.getLogger(__name__)
 
 TRIGGER_CACHE = timedelta(seconds=30)
 KEPT_GAPS = 20
@@ -144,6 +148,8 @@ class Sightings:
     def see_all(self, sightings: Iterable[Sighting]) -> Mapping[str, TriggerState]:
         """Do what `see` does for many triggers, past the cache: one query, and one write for 100 new ones.
 
+        A trigger whose row somebody edited is left out, and logged: the others go on.
+
         Raises:
             LedgerUnavailable: The table did not answer.
         """
@@ -152,10 +158,18 @@ class Sightings:
         unseen: list[Sighting] = []
         for sighting in sightings:
             row = known.get(rows.trigger_key(sighting.name))
-            if row is not None and row.values.get("place") == sighting.place:
-                states.append(_decode(row))
-            else:
+            if row is None or row.values.get("place") != sighting.place:
                 unseen.append(sighting)
+                continue
+            try:
+                states.append(_decode(row))
+            except LedgerError as error:
+                logger.error(  # noqa: TRY400 — the error is the row's, and its text says all
+                    "trigger %s is left out: %s",
+                    sighting.name,
+                    error,
+                    extra={"action": "trigger_unreadable", "trigger": sighting.name},
+                )
         for first in range(0, len(unseen), MAX_OPERATIONS):
             batch = unseen[first : first + MAX_OPERATIONS]
             new = [_first_sight(found, known.get(rows.trigger_key(found.name))) for found in batch]
@@ -326,6 +340,18 @@ def _encode(state: TriggerState) -> dict[str, Value]:
 
 
 def _decode(row: Row) -> TriggerState:
+    """Read a trigger's row.
+
+    Raises:
+        LedgerError: Somebody edited it.
+    """
+    try:
+        return _read(row)
+    except (KeyError, TypeError, ValueError) as error:
+        raise LedgerError(f"the row {row.key} cannot be read: {error}") from error
+
+
+def _read(row: Row) -> TriggerState:
     enabled = str(row.values.get("enabled") or "")
     return TriggerState(
         name=row.key.removeprefix("trigger:"),

@@ -12,10 +12,13 @@ from hypothesis import strategies as st
 
 from local.doubles import HEAD, NOON, Bench, bench
 from shared.errors import LedgerUnavailable
+from shared.events import ScheduleEvent, event_id
 from shared.ledger.guarded import WRITE_TRIES
 from shared.ledger.memory_table import Fault
+from shared.ledger.table import Insert, Merge, Value
 from shared.outcomes import Outcome, OutcomeKind
 from shared.submissions import State
+from shared.tick import REPAIR_ROWS
 
 type MakeBench = Callable[..., Bench]
 
@@ -240,3 +243,79 @@ def test_the_tick_remembers_when_it_was(make_bench: MakeBench) -> None:
     tick = bench.app.operations.last_tick()
     assert (tick.last, tick.evaluated_until) == (NOON, NOON)
     assert NOON.tzinfo is UTC
+
+
+TWO = """
+first: {pipeline: scoring, schedule: {cron: "30 * * * *"}}
+second: {pipeline: scoring, schedule: {cron: "30 * * * *"}}
+"""
+
+
+def test_a_trigger_whose_row_somebody_edited_does_not_keep_the_others(
+    make_bench: MakeBench, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench = make_bench(TWO)
+    bench.app.ticking.run()
+    bench.table.transact([Merge("trigger:first", {"first_seen": "yesterday"})])
+    bench.clock.advance(minutes=30)
+    bench.app.ticking.run()
+    assert [found.trigger for found in bench.submissions()] == ["second"]
+    actions = {record.__dict__.get("action") for record in caplog.records}
+    assert "trigger_unreadable" in actions
+
+
+def test_an_occurrence_whose_row_somebody_edited_does_not_keep_the_others(
+    make_bench: MakeBench,
+) -> None:
+    bench = make_bench(TWO)
+    bench.app.ticking.run()
+    event = ScheduleEvent(trigger="first", time=NOON + timedelta(minutes=30))
+    bench.table.transact([Insert(f"sub:{event_id(event)}", {"schema": 1, "state": "dreaming"})])
+    bench.clock.advance(minutes=30)
+    report = bench.app.ticking.run()
+    assert [found.trigger for found in report.sent] == ["second"]
+
+
+def test_a_triggers_bug_does_not_keep_the_others_and_its_occurrence_is_tried_again(
+    make_bench: MakeBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = make_bench(TWO)
+    bench.app.ticking.run()
+    accepting = bench.app.operations.accepting
+    real = accepting.accept
+
+    def accept(news: object) -> object:
+        if getattr(news, "trigger", None) == "first":
+            raise ZeroDivisionError("a bug")
+        return real(news)  # type: ignore[arg-type]  # passed through
+
+    monkeypatch.setattr(accepting, "accept", accept)
+    bench.clock.advance(minutes=30)
+    with pytest.raises(ExceptionGroup, match="nobody expected"):
+        bench.app.ticking.run()
+    assert [found.trigger for found in bench.submissions()] == ["second"]
+    monkeypatch.undo()
+    bench.clock.advance(minutes=1)
+    bench.app.ticking.run()
+    assert {found.trigger for found in bench.submissions()} == {"first", "second"}
+    assert len(bench.workspace.bodies) == 2
+
+
+def test_an_idle_tick_costs_the_same_with_a_million_past_submissions(tmp_path: Path) -> None:
+    file = tmp_path / "triggers.yaml"
+    file.write_text(
+        HEAD
+        + "".join(
+            f'  t-{n}: {{pipeline: scoring, schedule: {{cron: "0 0 1 1 *"}}}}\n'
+            for n in range(1000)
+        )
+    )
+    found = bench(file)
+    found.app.ticking.run()
+    past: dict[str, Value] = {"schema": 1, "state": "finished"}
+    found.table.load({f"{kind}:{n:08}": past for n in range(1_000_000) for kind in ("sub", "log")})
+    before, read = found.table.calls.copy(), found.table.rows_read
+    found.clock.advance(minutes=1)
+    found.app.ticking.run()
+    assert (found.table.calls - before).total() <= 6
+    assert found.table.rows_read - read <= 1000 + REPAIR_ROWS
