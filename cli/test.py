@@ -18,7 +18,7 @@ def steps(*, quick: bool) -> dict[str, list[str]]:
     """Return each step's name and what it starts, after `python -m`."""
     tests = ["pytest", "-n", str(WORKERS), "--dist", "loadgroup"]
     if quick:
-        tests += ["-m", "not azurite and not runtime"]
+        tests += ["-m", "not azurite and not runtime and not large"]
     else:
         tests += ["--cov", "--cov-report=term-missing:skip-covered", "--cov-fail-under=90"]
     return {
@@ -32,7 +32,9 @@ def steps(*, quick: bool) -> dict[str, list[str]]:
 
 @click.command()
 @click.option(
-    "--quick", is_flag=True, help="Leave out what needs Azurite or the Functions runtime."
+    "--quick",
+    is_flag=True,
+    help="Leave out what needs Azurite or the Functions runtime, or takes seconds.",
 )
 def test(quick: bool) -> None:
     """Check format, lint, types and docs, and run all tests."""

@@ -24,13 +24,21 @@ NOTICED = {
 }
 
 
+SEEDS = (11, 12, 13, 14)
+"""One token for a whole process shows only when two threads race for one claim; the first seed nearly always does."""
+
+
 @pytest.mark.parametrize("bug", BUGS)
 def test_a_deliberate_mistake_is_noticed(chaos: Callable[[ChaosOptions], Report], bug: str) -> None:
+    assert any(is_noticed(chaos, bug, seed) for seed in SEEDS)
+
+
+def is_noticed(chaos: Callable[[ChaosOptions], Report], bug: str, seed: int) -> bool:
     blind = bug == "trust_blind_search"
     report = chaos(
         ChaosOptions(
             events=60,
-            seed=11,
+            seed=seed,
             crashes=0,
             post_faults=0.5,
             search=SearchMode.BLIND if blind else SearchMode.NORMAL,
@@ -38,5 +46,4 @@ def test_a_deliberate_mistake_is_noticed(chaos: Callable[[ChaosOptions], Report]
             bug=bug,
         )
     )
-    assert getattr(report, NOTICED[bug]) > 0
-    assert not report.ok
+    return getattr(report, NOTICED[bug]) > 0 and not report.ok

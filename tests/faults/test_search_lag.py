@@ -27,6 +27,8 @@ from shared.submissions import State, Submission
 from shared.transport import Transport, host_of
 from shared.workspace_client import WorkspaceClient
 
+pytestmark = pytest.mark.large
+
 LAG = timedelta(minutes=40)
 
 

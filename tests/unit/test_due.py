@@ -405,6 +405,7 @@ def test_a_tick_stops_when_its_time_is_over_and_the_next_one_goes_on(
     assert len(bench.workspace.bodies) == 80
 
 
+@pytest.mark.large
 def test_a_backlog_of_10000_is_worked_off_without_reading_a_row_twice(
     make_bench: MakeBench, caplog: pytest.LogCaptureFixture
 ) -> None:

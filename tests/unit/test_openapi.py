@@ -23,6 +23,8 @@ from shared.http_api.openapi import ROUTES, RouteEntry, document
 from shared.outcomes import Outcome, OutcomeKind
 from shared.submissions import Submission
 
+pytestmark = pytest.mark.large
+
 ROOT = Path(__file__).resolve().parents[2]
 TRIGGERS = """\
   on-demand:

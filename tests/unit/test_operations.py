@@ -235,6 +235,7 @@ def fill(bench: Bench, count: int) -> None:
     bench.table.load({f"sub:{identifier}": row.values for identifier in identifiers})
 
 
+@pytest.mark.large
 def test_a_listing_of_100_among_a_million_costs_a_bounded_number_of_calls(
     make_bench: MakeBench,
 ) -> None:

@@ -216,6 +216,7 @@ def test_an_idle_tick_with_1000_triggers_takes_few_storage_calls(tmp_path: Path)
     cuts=st.lists(st.integers(1, 500), min_size=1, max_size=12),
     restarts=st.sets(st.integers(0, 11)),
 )
+@pytest.mark.large
 def test_no_cut_of_time_into_ticks_makes_an_occurrence_run_twice_or_off_schedule(
     tmp_path_factory: pytest.TempPathFactory, cuts: list[int], restarts: set[int]
 ) -> None:
@@ -301,6 +302,7 @@ def test_a_triggers_bug_does_not_keep_the_others_and_its_occurrence_is_tried_aga
     assert len(bench.workspace.bodies) == 2
 
 
+@pytest.mark.large
 def test_an_idle_tick_costs_the_same_with_a_million_past_submissions(tmp_path: Path) -> None:
     file = tmp_path / "triggers.yaml"
     file.write_text(

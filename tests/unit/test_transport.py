@@ -27,6 +27,8 @@ from shared.errors import CallError, NotSent, TokenUnavailable
 from shared.identity import Tokens
 from shared.transport import MAX_ANSWER_BYTES, Transport, host_of
 
+pytestmark = pytest.mark.large
+
 SCOPE = "https://management.azure.com/.default"
 TOKEN = "eyJhbGciOiJub25lIn0.eyJhdWQiOiJ4In0."
 SHORT = timedelta(seconds=1)

@@ -29,6 +29,8 @@ from shared.runs import DataPath, DatasetReference, RunValues
 from shared.transport import CONNECT_TIMEOUT, Transport, host_of
 from shared.workspace_client import WorkspaceClient
 
+pytestmark = pytest.mark.large
+
 SCOPE = "https://management.azure.com/.default"
 TOKEN = "eyJhbGciOiJub25lIn0.eyJhdWQiOiJ4In0."
 RUN = b'{"Id": "run-1", "Status": {"StatusCode": "0"}}'
