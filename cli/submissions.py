@@ -72,7 +72,12 @@ def list_(trigger: str | None, state: str | None, limit: int, as_json: bool) -> 
         return
     table = Table(title=f"{len(found)} submissions", title_justify="left", box=SIMPLE_HEAD)
     for heading in ("created", "trigger", "state", "submission, and what became of it"):
-        table.add_column(heading, overflow="fold", no_wrap=heading == "created")
+        table.add_column(
+            heading,
+            overflow="fold",
+            no_wrap=heading in {"created", "state"},
+            min_width=40 if heading.startswith("submission") else None,
+        )
     for one in found:
         created = print_instant(one.created.replace(microsecond=0))
         table.add_row(created, one.trigger, one.state, f"{one.id}\n{_said(one)}")

@@ -36,12 +36,13 @@ def list_(as_json: bool) -> None:
         print_json([view_trigger(one).model_dump(mode="json") for one in found])
         return
     table = Table(title=f"{len(found)} triggers", title_justify="left", box=SIMPLE_HEAD)
-    for heading in ("trigger", "starts from", "enabled", "next", "latest"):
-        table.add_column(heading, overflow="fold")
+    for heading in ("trigger, and what it starts from", "next", "latest"):
+        table.add_column(heading, overflow="fold", no_wrap=heading == "next")
     for one in found:
         latest = str(one.latest[0].values["state"]) if one.latest else ""
         coming = print_instant(one.next[0]) if one.next else ""
-        table.add_row(one.trigger.name, starts_from(one.trigger), _enabled(one), coming, latest)
+        told = f"{one.trigger.name}: {starts_from(one.trigger)}\n{_enabled(one)}"
+        table.add_row(told, coming, latest)
     Console(file=sys.stdout).print(table)
 
 

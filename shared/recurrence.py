@@ -101,7 +101,8 @@ class Recurrence:
     @property
     def definition(self) -> str:
         """The rule in one line: equal rules have equal definitions."""
-        parts = [f"every {self.interval} {self.frequency.value}"]
+        units = self.frequency.value if self.interval == 1 else f"{self.frequency.value}s"
+        parts = [f"every {self.interval} {units}"]
         if self.week_days:
             parts.append("on " + ",".join(WEEK_DAYS[day] for day in self.week_days))
         if self.month_days:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from difflib import get_close_matches
 from typing import Any, NoReturn
@@ -100,11 +100,20 @@ def read_body[M: BaseModel](model: type[M], content: Mapping[str, Any]) -> M:
         problems = [
             Problem(
                 where=".".join(cut(str(part)) for part in item["loc"]) or "body",
-                message=item["msg"],
+                message=_told(model, item["type"], item["loc"], item["msg"]),
             )
             for item in error.errors(include_url=False, include_input=False)[:MAX_PROBLEMS]
         ]
         raise InvalidRequest("some values are not what they must be", problems=problems) from error
+
+
+def _told(model: type[BaseModel], kind: str, place: Sequence[int | str], said: str) -> str:
+    """Return a mistake that pydantic found, in our words where they say more."""
+    if kind != "extra_forbidden":
+        return said
+    if len(place) > 1:
+        return "is not known here; leave it out"
+    return f"is not known here; allowed: {', '.join(model.model_fields)}"
 
 
 def read_time(text: str, *, where: str) -> datetime:

@@ -52,7 +52,7 @@ def test_machines_get_one_row_for_each_trigger(folder: Path) -> None:
     assert content["triggers"] == [
         {
             "trigger": "every-15-minutes",
-            "source": "schedule every 15 minute",
+            "source": "schedule every 15 minutes",
             "pipeline": "scoring",
             "passes": "input_string",
         },

@@ -234,7 +234,7 @@ triggers:
         assert isinstance(schedule.source, ScheduleSource)
         assert schedule.source.schedule.rule == Recurrence(frequency=Frequency.MINUTE, interval=15)
         assert not schedule.source.schedule.run_at_start
-        assert schedule.source.definition == "every 15 minute"
+        assert schedule.source.definition == "every 15 minutes"
         assert schedule.values.description == Template(text="Based on time")
         assert isinstance(blob.source, BlobSource)
         assert blob.source.rule == PathRule("incoming", include=("*.csv",))
@@ -286,7 +286,7 @@ tags: {from: "{{ schedule.time }}"}
         assert source.jitter == timedelta(minutes=10)
         assert source.catch_up == CatchUp(policy=CatchUpPolicy.ALL, window=timedelta(days=7))
         assert source.definition == (
-            "every 2 month on day 15,last at 06:30,18:30 in Europe/Berlin from 2027-03-01T00:00:00"
+            "every 2 months on day 15,last at 06:30,18:30 in Europe/Berlin from 2027-03-01T00:00:00"
         )
 
     @pytest.mark.parametrize(

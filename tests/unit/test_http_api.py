@@ -991,3 +991,11 @@ def test_nothing_is_asked_of_storage_that_the_trigger_does_not_name(
     assert asked == (
         1 if blob["path"] == "incoming/a.csv" else 0
     )  # run_now: the trigger's own container
+
+
+def test_a_key_that_a_route_does_not_know_is_told_with_those_it_knows(
+    make_bench: MakeBench,
+) -> None:
+    body = {"enable": True, "enabled": False}
+    reply = send(routes.set_trigger, make_bench(MORE), body, name="on-demand")
+    assert errors(reply) == {"enable": "is not known here; allowed: enabled"}

@@ -130,7 +130,7 @@ def test_an_interval_out_of_range_is_refused(interval: int) -> None:
 @pytest.mark.parametrize(
     ("rule", "definition"),
     [
-        (Recurrence(frequency=Frequency.MINUTE, interval=15), "every 15 minute"),
+        (Recurrence(frequency=Frequency.MINUTE, interval=15), "every 15 minutes"),
         (
             Recurrence(frequency=Frequency.WEEK, week_days=(0, 2), times=(time(18, 30),)),
             "every 1 week on monday,wednesday at 18:30",

@@ -62,7 +62,7 @@ def test_run_at_start_adds_nothing_by_itself() -> None:
 
 
 def test_the_definition_is_what_the_anchor_belongs_to() -> None:
-    assert QUARTERLY.definition == "every 15 minute"
+    assert QUARTERLY.definition == "every 15 minutes"
     assert HOURLY.definition == "cron 0 * * * *"
     start = datetime(2027, 3, 1, 6)
     begun = Schedule(
@@ -72,7 +72,7 @@ def test_the_definition_is_what_the_anchor_belongs_to() -> None:
         exclusions=Exclusions.parse(["2027-05-01"]),
     )
     assert begun.definition == "every 1 day at 06:00 in Europe/Berlin from 2027-03-01T06:00:00"
-    assert Schedule(rule=QUARTERLY.rule, run_at_start=True).definition == "every 15 minute"
+    assert Schedule(rule=QUARTERLY.rule, run_at_start=True).definition == "every 15 minutes"
 
 
 def test_a_start_is_the_first_occurrence_where_only_it_says_the_time() -> None:
