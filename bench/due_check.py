@@ -13,9 +13,9 @@ from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
-from local.doubles import HEAD, bench
-from shared.accepting import sighting
-from shared.occurrences import plan_occurrences
+from local.testing.app import HEAD, bench
+from shared.engine.accept import sighting
+from shared.engine.tick.occurrences import plan_occurrences
 
 COUNT = 1000
 ROUNDS = 9

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import yaml
 
-from shared import templates
-from shared.config_file import load_config
-from shared.config_schema import TriggersFile
+from shared.config.load import load_config
+from shared.config.schema.file import TriggersFile
+from shared.config.templates import template as templates
 
 COUNT = 1000
 ROUNDS = 9

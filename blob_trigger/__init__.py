@@ -6,9 +6,9 @@ come from our own HEAD.
 
 import azure.functions as func
 
-from shared.accepting import BlobNotice
 from shared.app import load
-from shared.config import BlobNews, BlobSource
+from shared.config.model import BlobNews, BlobSource
+from shared.engine.accept import BlobNotice
 
 blueprint = func.Blueprint()
 app = load()

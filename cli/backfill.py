@@ -16,11 +16,11 @@ from rich.table import Table
 from cli.next import Instant
 from cli.submissions import open_operations
 from local.settings_file import SettingsFileBroken
-from shared.backfilling import Backfilled, Candidate, Step, preview_backfill, run_backfill
-from shared.errors import TriggersError
-from shared.events import event_id, print_instant
-from shared.operations import Operations
-from shared.submissions import ATTENTION
+from shared.core.errors import TriggersError
+from shared.core.events import event_id, print_instant
+from shared.core.submissions import ATTENTION
+from shared.operations.backfill import Backfilled, Candidate, Step, preview_backfill, run_backfill
+from shared.operations.submissions import Operations
 
 SHOWN = 20
 """Lines of a preview that a person reads at the start and at the end."""

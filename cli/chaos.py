@@ -10,13 +10,13 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from local.azurite import AzuriteMissing
-from local.chaos import run
-from local.chaos_crew import WorkerStuck
-from local.chaos_options import BUGS, ChaosOptions
-from local.chaos_report import Report
-from local.processes import ChildFailed
-from local.workspace_search import SearchMode
+from local.chaos.options import BUGS, ChaosOptions
+from local.chaos.report import Report
+from local.chaos.run import run
+from local.chaos.workers import WorkerStuck
+from local.processes.child import ChildFailed
+from local.standins.azurite import AzuriteMissing
+from local.standins.workspace.search import SearchMode
 
 
 @click.command()

@@ -15,11 +15,11 @@ from rich.console import Console
 from rich.table import Table
 
 from local.settings_file import SAMPLE_FILE, SETTINGS_FILE, SettingsFileBroken, read_values
-from shared.config import Config, Trigger
-from shared.config_file import load_config
-from shared.errors import FileError, Problem
-from shared.http_api.views import starts_from
-from shared.settings import blob_connection_problem
+from shared.config.load import load_config
+from shared.config.model import Config, Trigger
+from shared.config.settings import blob_connection_problem
+from shared.core.errors import FileError, Problem
+from shared.web.api.views import starts_from
 
 
 def local_settings(folder: Path, *, environment: Mapping[str, str]) -> dict[str, str]:

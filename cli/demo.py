@@ -13,9 +13,9 @@ from rich.syntax import Syntax
 from rich.table import Table
 
 from local import demo as scenario
-from local.azurite import AzuriteMissing
-from local.processes import ChildFailed
+from local.processes.child import ChildFailed
 from local.stack import WaitedTooLong
+from local.standins.azurite import AzuriteMissing
 
 
 @click.command()

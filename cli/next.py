@@ -16,14 +16,14 @@ from rich.table import Table
 
 from cli.check import local_settings
 from local.settings_file import SettingsFileBroken
-from shared.accepting import first_minute
-from shared.config import Trigger
-from shared.config_file import load_config
-from shared.config_problems import nearest
-from shared.errors import NotFound, TriggersError
-from shared.events import print_instant, read_instant
-from shared.lookahead import MAX_COUNT, Outlook, look_ahead
-from shared.operations import schedule_of
+from shared.config.load import load_config
+from shared.config.model import Trigger
+from shared.config.problems import nearest
+from shared.core.errors import NotFound, TriggersError
+from shared.core.events import print_instant, read_instant
+from shared.engine.accept import first_minute
+from shared.operations.submissions import schedule_of
+from shared.schedules.upcoming import MAX_COUNT, Outlook, look_ahead
 
 
 class Instant(click.ParamType[datetime]):

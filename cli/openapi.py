@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from shared.http_api.openapi import MEANINGS, ROUTES, RouteEntry, document
-from shared.http_api.routes import ROLES
+from shared.web.api.openapi import MEANINGS, ROUTES, RouteEntry, document
+from shared.web.api.routes import ROLES
 
 BASE = "http://127.0.0.1:7071"
 """Where `dev.py up` listens."""

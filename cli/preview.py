@@ -12,10 +12,10 @@ from rich.console import Console
 from rich.table import Table
 
 from cli.submissions import clear_errors, open_operations, print_json
-from shared.http_api.models import PreviewBody
-from shared.http_api.previews import check_preview, news_for
-from shared.http_api.requests import read_body, read_json
-from shared.http_api.views import view_preview
+from shared.web.api.models import PreviewBody
+from shared.web.api.previews import check_preview, news_for
+from shared.web.api.requests import read_body, read_json
+from shared.web.api.views import view_preview
 
 
 @click.command()

@@ -13,7 +13,7 @@ from pydantic.fields import FieldInfo
 from pydantic.json_schema import GenerateJsonSchema
 
 from cli.openapi import http_file_text, http_reference_text
-from shared.config_schema import (
+from shared.config.schema.file import (
     BlobEntry,
     DatastoreEntry,
     HttpEntry,
@@ -22,10 +22,10 @@ from shared.config_schema import (
     TriggersFile,
     WorkspaceEntry,
 )
-from shared.config_schema_schedule import ScheduleEntry
-from shared.config_schema_values import DatasetEntry, Entry, PlaceEntry
-from shared.events import Source
-from shared.template_names import NAMES
+from shared.config.schema.schedule import ScheduleEntry
+from shared.config.schema.values import DatasetEntry, Entry, PlaceEntry
+from shared.config.templates.names import NAMES
+from shared.core.events import Source
 
 ROOT = Path(__file__).resolve().parent.parent
 SCHEMA_FILE = ROOT / "triggers.schema.json"

@@ -18,12 +18,12 @@ from rich.table import Table
 from cli.check import local_settings
 from local.settings_file import SettingsFileBroken
 from shared.app import APP_DIR, build
-from shared.errors import TriggersError
-from shared.events import print_instant
-from shared.http_api.views import view_submission
-from shared.listing import Wanted
-from shared.operations import Operations
-from shared.submissions import State, Submission
+from shared.core.errors import TriggersError
+from shared.core.events import print_instant
+from shared.core.submissions import State, Submission
+from shared.operations.listing import Wanted
+from shared.operations.submissions import Operations
+from shared.web.api.views import view_submission
 
 STATES = click.Choice([state.value for state in State])
 

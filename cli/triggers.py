@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.table import Table
 
 from cli.submissions import clear_errors, open_operations, print_json
-from shared.events import print_instant
-from shared.http_api.views import starts_from, view_trigger
-from shared.switching import TriggerReport
+from shared.core.events import print_instant
+from shared.operations.triggers import TriggerReport
+from shared.web.api.views import starts_from, view_trigger
 
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print for machines.")
 

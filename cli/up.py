@@ -8,9 +8,9 @@ from pathlib import Path
 
 import click
 
-from local.azurite import AzuriteMissing
-from local.host_process import CoreToolsMissing
-from local.processes import ChildFailed
+from local.processes.child import ChildFailed
+from local.processes.host import CoreToolsMissing
+from local.standins.azurite import AzuriteMissing
 from local.up import AlreadyUp
 from local.up import up as run_stack
 

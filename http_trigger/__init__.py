@@ -3,8 +3,8 @@
 import azure.functions as func
 
 from shared.app import load
-from shared.http_api import routes
-from shared.http_api.exchange import Request
+from shared.web.api import routes
+from shared.web.exchange import Request
 
 blueprint = func.Blueprint()
 app = load()

@@ -23,12 +23,12 @@ import requests
 from azure.core.exceptions import ResourceExistsError
 from azure.storage.blob import BlobServiceClient
 
-from local.azurite import ACCOUNT, Azurite
-from local.host_process import HostOptions, HostProcess
-from local.identity_endpoint import IdentityEndpoint
-from local.processes import ChildFailed
-from local.workspace import Workspace
-from local.workspace_runs import Progress
+from local.processes.child import ChildFailed
+from local.processes.host import HostOptions, HostProcess
+from local.standins.azurite import ACCOUNT, Azurite
+from local.standins.identity import IdentityEndpoint
+from local.standins.workspace.runs import Progress
+from local.standins.workspace.server import Workspace
 
 CONTAINER = "azureml-blobstore-local"
 EMULATED = "UseDevelopmentStorage=true"

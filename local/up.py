@@ -19,11 +19,11 @@ from urllib.parse import urlsplit
 import yaml
 from watchfiles import Change, watch
 
-from local.host_process import HostOptions
-from local.processes import ChildFailed
+from local.processes.child import ChildFailed
+from local.processes.host import HostOptions
 from local.settings_file import SETTINGS_FILE, SettingsFileBroken, read_values
 from local.stack import Stack
-from local.workspace_runs import Progress
+from local.standins.workspace.runs import Progress
 
 DIRECTORY = ".local"
 WATCHED_FILES = {"host.json", SETTINGS_FILE}

@@ -1,5 +1,4 @@
-"""Everything the three entry points share: the only place with logic.
+"""The app's own code: everything between the three entry points and Azure.
 
-Modules import downwards only: values < file and time < edges < work < http_api < app
-(`tests/unit/test_layers.py` holds that).
+Imports only go down the list of packages in `tests/unit/test_layers.py`.
 """

@@ -13,23 +13,24 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from shared.accepting import Accepting, Head
-from shared.blobs import Blobs
-from shared.config import Config
-from shared.config_file import load_config
-from shared.due import DueWork
-from shared.following import Following
-from shared.http_api.routes import Api
-from shared.identity import Tokens
-from shared.ledger import Ledger, Table
-from shared.ledger.azure_table import CLIENT_OPTIONS, AzureTable
-from shared.operations import Operations
-from shared.searching import Searching
-from shared.sending import Sending
-from shared.settings import Settings, blob_connection_problem, storage_endpoint
-from shared.tick import Ticking
-from shared.transport import Transport, host_of, kept_alive_session
-from shared.workspace_client import Workspace, WorkspaceClient
+from shared.clients.blob_storage import Blobs
+from shared.clients.identity import Tokens
+from shared.clients.transport import Transport, host_of, kept_alive_session
+from shared.clients.workspace import Workspace, WorkspaceClient
+from shared.config.load import load_config
+from shared.config.model import Config
+from shared.config.settings import Settings, blob_connection_problem, storage_endpoint
+from shared.engine.accept import Accepting, Head
+from shared.engine.following import Following
+from shared.engine.searching import Searching
+from shared.engine.send import Sending
+from shared.engine.tick.due import DueWork
+from shared.engine.tick.tick import Ticking
+from shared.ledger.ledger import Ledger
+from shared.ledger.table.azure import CLIENT_OPTIONS, AzureTable
+from shared.ledger.table.protocol import Table
+from shared.operations.submissions import Operations
+from shared.web.api.routes import Api
 
 if TYPE_CHECKING:
     from azure.data.tables import TableClient

@@ -7,7 +7,7 @@ from collections.abc import Generator, Iterator
 import pytest
 from hypothesis import settings
 
-from local.azurite import Azurite
+from local.standins.azurite import Azurite
 
 # No test may depend on how fast the machine is: hypothesis' own deadline of 200 ms does.
 settings.register_profile("house", deadline=None)

@@ -13,11 +13,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from shared.errors import LedgerError
+from shared.core.errors import LedgerError
+from shared.core.submissions import OPEN, State, Submission
 from shared.ledger import rows
-from shared.ledger.guarded import WRITE_TRIES, GuardedTable, unavailable
-from shared.ledger.sightings import Sighting, Sightings, TriggerState
-from shared.ledger.table import (
+from shared.ledger.table.guarded import WRITE_TRIES, GuardedTable, unavailable
+from shared.ledger.table.protocol import (
     MAX_OPERATIONS,
     Delete,
     Insert,
@@ -29,8 +29,8 @@ from shared.ledger.table import (
     TableUnavailable,
     Value,
 )
-from shared.ledger.ticks import Tick, decode_tick, encode_tick
-from shared.submissions import OPEN, State, Submission
+from shared.ledger.tick import Tick, decode_tick, encode_tick
+from shared.ledger.triggers import Sighting, Sightings, TriggerState
 
 MAX_COUNT_PAGES = 10
 """Pages of 1,000 that a count reads at most."""

@@ -23,11 +23,11 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from shared.errors import LedgerError, NewerRow
-from shared.events import dump_event, load_event, print_instant, read_instant
-from shared.ledger.table import Row, Value
-from shared.outcomes import OutcomeKind
-from shared.submissions import ATTENTION, LEASE, Attempt, Decision, State, Submission
+from shared.core.errors import LedgerError, NewerRow
+from shared.core.events import dump_event, load_event, print_instant, read_instant
+from shared.core.outcomes import OutcomeKind
+from shared.core.submissions import ATTENTION, LEASE, Attempt, Decision, State, Submission
+from shared.ledger.table.protocol import Row, Value
 
 SCHEMA = 1
 TICK_KEY = "tick"

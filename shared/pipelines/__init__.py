@@ -1,1 +1,1 @@
-"""What can be started, one module a kind: each knows what its own service wants on the wire."""
+"""What can be started, one module a kind, without I/O."""

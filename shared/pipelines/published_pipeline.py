@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-from shared.errors import BodyTooLarge, RenderError
-from shared.runs import DataPath, Dataset, DatasetReference, RunValues, Scalar
+from shared.core.errors import BodyTooLarge, RenderError
+from shared.core.runs import DataPath, Dataset, DatasetReference, RunValues, Scalar
 
 MAX_BODY_BYTES = 60 * 1024
 """A body is one binary property of the ledger's row; the table service takes 64 KiB."""

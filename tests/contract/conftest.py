@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator
 import pytest
 from azure.data.tables import TableClient
 
-from local.azurite import Azurite
-from local.faulty_transport import FaultyTransport
-from shared.ledger import Table
-from shared.ledger.azure_table import CLIENT_OPTIONS, AzureTable
-from shared.ledger.memory_table import Fault, MemoryTable
+from local.standins.azurite import Azurite
+from local.standins.faulty_transport import FaultyTransport
+from local.testing.memory_table import Fault, MemoryTable
+from shared.ledger.table.azure import CLIENT_OPTIONS, AzureTable
+from shared.ledger.table.protocol import Table
 
 type MakeTable = Callable[..., Table]
 

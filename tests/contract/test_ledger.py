@@ -15,15 +15,17 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from local.azurite import Azurite
-from shared.errors import LedgerError, LedgerUnavailable
-from shared.events import BlobEvent, HttpEvent, event_id
-from shared.ledger import Ledger, Sighting, Table, Tick
-from shared.ledger.memory_table import Fault, MemoryTable
-from shared.ledger.table import Delete, Insert, Merge
-from shared.outcomes import Outcome, OutcomeKind
-from shared.submissions import LEASE, State, Submission
-from shared.transitions import settle
+from local.standins.azurite import Azurite
+from local.testing.memory_table import Fault, MemoryTable
+from shared.core.errors import LedgerError, LedgerUnavailable
+from shared.core.events import BlobEvent, HttpEvent, event_id
+from shared.core.outcomes import Outcome, OutcomeKind
+from shared.core.submissions import LEASE, State, Submission
+from shared.core.transitions import settle
+from shared.ledger.ledger import Ledger
+from shared.ledger.table.protocol import Delete, Insert, Merge, Table
+from shared.ledger.tick import Tick
+from shared.ledger.triggers import Sighting
 
 type MakeTable = Callable[..., Table]
 
@@ -252,14 +254,14 @@ CLAIMER = """
 import json, random, sys
 from concurrent.futures import ThreadPoolExecutor
 from azure.data.tables import TableClient
-from local.faulty_transport import FaultyTransport
-from shared.ledger import Ledger
-from shared.ledger.azure_table import CLIENT_OPTIONS, AzureTable
-from shared.ledger.memory_table import Fault
+from local.standins.faulty_transport import FaultyTransport
+from shared.ledger.ledger import Ledger
+from shared.ledger.table.azure import CLIENT_OPTIONS, AzureTable
+from local.testing.memory_table import Fault
 from shared.ledger.rows import decode_submission
-from shared.ledger.table import Row
-from shared.submissions import Submission
-from shared.events import ScheduleEvent, event_id
+from shared.ledger.table.protocol import Row
+from shared.core.submissions import Submission
+from shared.core.events import ScheduleEvent, event_id
 from datetime import UTC, datetime, timedelta
 
 connection, name, seed = sys.argv[1:]

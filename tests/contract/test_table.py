@@ -7,14 +7,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from shared.ledger import Table
-from shared.ledger.memory_table import Fault
-from shared.ledger.table import (
+from local.testing.memory_table import Fault
+from shared.ledger.table.protocol import (
     Delete,
     Insert,
     Merge,
     RowConflict,
     RowRefused,
+    Table,
     TableUnavailable,
     Value,
 )

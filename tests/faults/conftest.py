@@ -8,10 +8,10 @@ from collections.abc import Callable
 
 import pytest
 
-from local.azurite import Azurite
-from local.chaos import run
-from local.chaos_options import ChaosOptions
-from local.chaos_report import Report
+from local.chaos.options import ChaosOptions
+from local.chaos.report import Report
+from local.chaos.run import run
+from local.standins.azurite import Azurite
 
 type Chaos = Callable[[ChaosOptions], Report]
 

@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 import pytest
 
-from local.chaos_faults import POST_FAULTS
-from local.chaos_options import CRASH_POINTS, ChaosOptions
-from local.chaos_report import Report
-from local.chaos_scene import IDENTITY_FAULTS
-from local.storage_faults import StorageFault
+from local.chaos.environment import IDENTITY_FAULTS
+from local.chaos.faults import POST_FAULTS
+from local.chaos.options import CRASH_POINTS, ChaosOptions
+from local.chaos.report import Report
+from local.standins.storage_faults import StorageFault
 
 pytestmark = [
     pytest.mark.azurite,

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
-from local.chaos_options import BUGS, ChaosOptions
-from local.chaos_report import Report
-from local.workspace_search import SearchMode
+from local.chaos.options import BUGS, ChaosOptions
+from local.chaos.report import Report
+from local.standins.workspace.search import SearchMode
 
 pytestmark = [
     pytest.mark.azurite,

@@ -10,22 +10,22 @@ from pathlib import Path
 
 import pytest
 
-from local.chaos_options import ChaosOptions
-from local.chaos_plan import facts_by_name, triggers_file
-from local.doubles import Clock
-from local.identity_endpoint import IdentityEndpoint
-from local.workspace import Workspace
-from local.workspace_faults import Fault, Manner
-from local.workspace_runs import Progress
-from local.workspace_search import SearchMode, Sight
-from shared.accepting import BlobNotice
+from local.chaos.options import ChaosOptions
+from local.chaos.plan import facts_by_name, triggers_file
+from local.standins.identity import IdentityEndpoint
+from local.standins.workspace.faults import Fault, Manner
+from local.standins.workspace.runs import Progress
+from local.standins.workspace.search import SearchMode, Sight
+from local.standins.workspace.server import Workspace
+from local.testing.app import Clock
+from local.testing.memory_table import MemoryTable
 from shared.app import App, compose
-from shared.config_file import load_config
-from shared.identity import Tokens
-from shared.ledger.memory_table import MemoryTable
-from shared.submissions import State, Submission
-from shared.transport import Transport, host_of
-from shared.workspace_client import WorkspaceClient
+from shared.clients.identity import Tokens
+from shared.clients.transport import Transport, host_of
+from shared.clients.workspace import WorkspaceClient
+from shared.config.load import load_config
+from shared.core.submissions import State, Submission
+from shared.engine.accept import BlobNotice
 
 pytestmark = pytest.mark.large
 

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from local.azurite import Azurite
-from local.host_process import HostOptions
-from local.identity_endpoint import IdentityFault
-from local.processes import ChildFailed
+from local.processes.child import ChildFailed
+from local.processes.host import HostOptions
 from local.stack import Stack
-from local.workspace_faults import Fault, Manner
-from shared.http_api.openapi import ROUTES
+from local.standins.azurite import Azurite
+from local.standins.identity import IdentityFault
+from local.standins.workspace.faults import Fault, Manner
+from shared.web.api.openapi import ROUTES
 
 ROOT = Path(__file__).resolve().parents[2]
 CALL = "/api/v1/triggers/on-demand/submissions"

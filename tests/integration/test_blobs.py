@@ -15,11 +15,11 @@ import trustme
 from azure.core.credentials import AccessTokenInfo, TokenRequestOptions
 from azure.storage.blob import BlobServiceClient, ContainerClient
 
-from local.azurite import Azurite
-from local.http_server import Answer, HttpServer, Request
-from shared.blobs import BlobFacts, Blobs
-from shared.errors import SettingError, StorageUnavailable
-from shared.identity import Tokens
+from local.standins.azurite import Azurite
+from local.standins.http_server import Answer, HttpServer, Request
+from shared.clients.blob_storage import BlobFacts, Blobs
+from shared.clients.identity import Tokens
+from shared.core.errors import SettingError, StorageUnavailable
 
 pytestmark = [pytest.mark.azurite, pytest.mark.xdist_group("azurite")]
 

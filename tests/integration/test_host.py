@@ -18,11 +18,11 @@ import trustme
 from azure.identity import ManagedIdentityCredential
 from azure.storage.blob import BlobServiceClient
 
-from local.azurite import ROOT, Azurite
-from local.host_process import HostOptions
-from local.identity_endpoint import IdentityEndpoint
-from local.processes import ChildFailed
+from local.processes.child import ChildFailed
+from local.processes.host import HostOptions
 from local.stack import Stack
+from local.standins.azurite import ROOT, Azurite
+from local.standins.identity import IdentityEndpoint
 
 pytestmark = [pytest.mark.azurite, pytest.mark.runtime, pytest.mark.xdist_group("azurite")]
 

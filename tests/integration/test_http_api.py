@@ -14,10 +14,10 @@ import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from cli.openapi import BASE, EXAMPLES, curl
-from local.azurite import Azurite
-from local.host_process import HostOptions
+from local.processes.host import HostOptions
 from local.stack import Stack
-from shared.http_api.openapi import ROUTES, RouteEntry, document
+from local.standins.azurite import Azurite
+from shared.web.api.openapi import ROUTES, RouteEntry, document
 
 ROOT = Path(__file__).resolve().parents[2]
 KEY = "the-default-key"

@@ -10,12 +10,12 @@ import requests
 import trustme
 from azure.storage.blob import BlobServiceClient
 
-from local.azurite import ACCOUNT, KEY, Azurite
-from local.identity_endpoint import IdentityEndpoint
-from local.workspace import Workspace
-from shared.accepting import BlobNotice
+from local.standins.azurite import ACCOUNT, KEY, Azurite
+from local.standins.identity import IdentityEndpoint
+from local.standins.workspace.server import Workspace
 from shared.app import build
-from shared.submissions import State, Submission
+from shared.core.submissions import State, Submission
+from shared.engine.accept import BlobNotice
 
 pytestmark = [pytest.mark.azurite, pytest.mark.xdist_group("azurite")]
 

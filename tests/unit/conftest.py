@@ -8,8 +8,8 @@ from textwrap import dedent, indent
 
 import pytest
 
-from local.doubles import HEAD, Bench, bench
-from shared.ledger.memory_table import Fault
+from local.testing.app import HEAD, Bench, bench
+from local.testing.memory_table import Fault
 
 
 @pytest.fixture

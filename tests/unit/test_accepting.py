@@ -10,18 +10,18 @@ from pathlib import Path
 
 import pytest
 
-from local.doubles import NOON, Bench
-from shared.accepting import BlobNotice, Ignored
-from shared.errors import (
+from local.testing.app import NOON, Bench
+from local.testing.memory_table import Fault
+from shared.core.errors import (
     InvalidRequest,
     KeyReused,
     LedgerUnavailable,
     RequestTooLarge,
     StorageUnavailable,
 )
-from shared.events import HttpEvent
-from shared.ledger.memory_table import Fault
-from shared.submissions import State, Submission
+from shared.core.events import HttpEvent
+from shared.core.submissions import State, Submission
+from shared.engine.accept import BlobNotice, Ignored
 
 type MakeBench = Callable[..., Bench]
 

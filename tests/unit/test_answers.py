@@ -19,11 +19,11 @@ from urllib3.exceptions import (
     NewConnectionError,
 )
 
-from shared.answers import read_answer, read_failure
-from shared.errors import CallError, NotSent, TokenUnavailable
-from shared.outcomes import Outcome, OutcomeKind
-from shared.service_json import read_status
-from shared.transport import Answer
+from shared.clients.transport import Answer
+from shared.core.errors import CallError, NotSent, TokenUnavailable
+from shared.core.outcomes import Outcome, OutcomeKind
+from shared.pipelines.answers import read_answer, read_failure
+from shared.pipelines.service_json import read_status
 
 NOW = datetime(2027, 3, 27, 1, 30, tzinfo=UTC)
 SCOPE = "https://management.azure.com/.default"

@@ -14,19 +14,19 @@ from click.testing import CliRunner, Result
 
 from cli import backfill as backfill_module
 from cli.backfill import backfill
-from local.doubles import NOON, Bench
-from shared.backfilling import (
+from local.testing.app import NOON, Bench
+from shared.core.errors import InvalidRequest, NotAllowed, NotFound, WrongSource
+from shared.core.events import ScheduleEvent
+from shared.core.outcomes import Outcome, OutcomeKind
+from shared.core.submissions import State, Submission
+from shared.ledger.table.protocol import Merge
+from shared.operations.backfill import (
     MAX_OCCURRENCES,
     Backfilled,
     Step,
     preview_backfill,
     run_backfill,
 )
-from shared.errors import InvalidRequest, NotAllowed, NotFound, WrongSource
-from shared.events import ScheduleEvent
-from shared.ledger.table import Merge
-from shared.outcomes import Outcome, OutcomeKind
-from shared.submissions import State, Submission
 
 type MakeBench = Callable[..., Bench]
 

@@ -8,12 +8,12 @@ import pytest
 from click.testing import CliRunner
 
 from cli import chaos as command
-from local.chaos_crew import WorkerStuck
-from local.chaos_faults import FaultBook
-from local.chaos_options import ChaosOptions
-from local.chaos_report import Counts, Report
-from local.chaos_verdict import Verdict
-from local.workspace_search import SearchMode
+from local.chaos.checks import Verdict
+from local.chaos.faults import FaultBook
+from local.chaos.options import ChaosOptions
+from local.chaos.report import Counts, Report
+from local.chaos.workers import WorkerStuck
+from local.standins.workspace.search import SearchMode
 
 COUNTS = Counts(
     deliveries=9,

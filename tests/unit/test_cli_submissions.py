@@ -9,10 +9,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 import cli.submissions
-from local.doubles import Bench
-from shared.events import HttpEvent
-from shared.outcomes import Outcome, OutcomeKind
-from shared.submissions import State, Submission
+from local.testing.app import Bench
+from shared.core.events import HttpEvent
+from shared.core.outcomes import Outcome, OutcomeKind
+from shared.core.submissions import State, Submission
 
 TRIGGERS = """
 call: {pipeline: scoring, http: {}}

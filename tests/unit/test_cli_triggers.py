@@ -15,8 +15,8 @@ from click.testing import CliRunner, Result
 import cli.preview
 import cli.triggers
 from cli.openapi import EXAMPLES, http_file_text, http_reference_text, openapi
-from local.doubles import Bench
-from shared.http_api.openapi import ROUTES, document
+from local.testing.app import Bench
+from shared.web.api.openapi import ROUTES, document
 
 ROOT = Path(__file__).resolve().parents[2]
 TRIGGERS = """

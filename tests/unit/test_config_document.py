@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.config_document import NO_KEY, Document, DocumentError, dotted, read_document
+from shared.config.document import NO_KEY, Document, DocumentError, dotted, read_document
 
 
 def read(text: str) -> Document:

@@ -14,7 +14,8 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.config import (
+from shared.config.load import MAX_BYTES, load_config
+from shared.config.model import (
     BlobNews,
     BlobSource,
     Config,
@@ -25,18 +26,17 @@ from shared.config import (
     Start,
     Workspace,
 )
-from shared.config_file import MAX_BYTES, load_config
-from shared.config_schema import BlobEntry, PipelineEntry, TriggerEntry
-from shared.config_schema_schedule import ScheduleEntry
-from shared.config_schema_values import DatasetEntry
-from shared.cron import Cron
-from shared.errors import FileError, Problem
-from shared.exclusions import Exclusions
-from shared.matching import PathRule
-from shared.recurrence import Frequency, Recurrence
-from shared.schedules import CatchUp, CatchUpPolicy
-from shared.templates import Template
-from shared.zones import find_zone
+from shared.config.path_rule import PathRule
+from shared.config.schema.file import BlobEntry, PipelineEntry, TriggerEntry
+from shared.config.schema.schedule import ScheduleEntry
+from shared.config.schema.values import DatasetEntry
+from shared.config.templates.template import Template
+from shared.core.errors import FileError, Problem
+from shared.schedules.cron import Cron
+from shared.schedules.exclusions import Exclusions
+from shared.schedules.recurrence import Frequency, Recurrence
+from shared.schedules.schedule import CatchUp, CatchUpPolicy
+from shared.schedules.zones import find_zone
 
 ENDPOINT = (
     "https://westeurope.api.azureml.ms/pipelines/v1.0/subscriptions/s/resourceGroups/g/providers/"
@@ -817,8 +817,8 @@ def many(count: int) -> str:
 def test_a_thousand_triggers_parse_equal_texts_once(
     load: Load, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import shared.template_syntax as syntax
-    import shared.templates as templates
+    import shared.config.templates.syntax as syntax
+    import shared.config.templates.template as templates
 
     parsed: list[str] = []
     find = syntax.find_names
@@ -837,7 +837,7 @@ def test_a_file_of_plain_names_is_loaded_without_jinja2(tmp_path: Path) -> None:
     file = tmp_path / "triggers.yaml"
     file.write_text(with_trigger("blob: {datastore: ds}\ndata_paths: {in: '{{ blob.path }}'}"))
     code = (
-        "import sys\nfrom pathlib import Path\nfrom shared.config_file import load_config\n"
+        "import sys\nfrom pathlib import Path\nfrom shared.config.load import load_config\n"
         f"load_config(Path({str(file)!r}), settings={SETTINGS!r})\n"
         "sys.exit('jinja2' in sys.modules)\n"
     )

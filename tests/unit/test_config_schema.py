@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 from pydantic import ValidationError
 
-from shared import config_rules as rules
-from shared.config_schema import (
+from shared.config.schema import checks as rules
+from shared.config.schema.file import (
     BlobEntry,
     DatastoreEntry,
     HttpEntry,
@@ -17,8 +17,8 @@ from shared.config_schema import (
     TriggersFile,
     WorkspaceEntry,
 )
-from shared.config_schema_schedule import ScheduleEntry
-from shared.config_schema_values import DatasetEntry, Entry, PlaceEntry
+from shared.config.schema.schedule import ScheduleEntry
+from shared.config.schema.values import DatasetEntry, Entry, PlaceEntry
 
 MODELS: list[type[Entry]] = [
     TriggersFile, WorkspaceEntry, DatastoreEntry, PipelineEntry, TriggerEntry, ScheduleEntry,

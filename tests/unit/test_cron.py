@@ -9,8 +9,8 @@ from croniter import croniter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.cron import MACROS, Cron
-from shared.schedules import Schedule
+from shared.schedules.cron import MACROS, Cron
+from shared.schedules.schedule import Schedule
 
 OLD = datetime(1990, 1, 1, tzinfo=UTC)
 

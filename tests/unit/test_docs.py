@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from cli.__main__ import COMMANDS
-from shared.submissions import State
-from shared.transport import VERSION
+from shared.clients.transport import VERSION
+from shared.core.submissions import State
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [*ROOT.glob("*.md"), *sorted((ROOT / "docs").rglob("*.md"))]
@@ -77,8 +77,8 @@ def test_the_version_is_the_same_everywhere() -> None:
 
 
 def test_the_sample_of_the_readme_is_a_file_that_loads(tmp_path: Path) -> None:
-    from local.doubles import ENDPOINT
-    from shared.config_file import load_config
+    from local.testing.app import ENDPOINT
+    from shared.config.load import load_config
 
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     file = tmp_path / "triggers.yaml"
@@ -113,8 +113,8 @@ def test_every_block_of_python_compiles(page: Path) -> None:
 def test_the_schedules_of_the_docs_are_triggers_that_load(tmp_path: Path) -> None:
     from textwrap import indent
 
-    from local.doubles import HEAD
-    from shared.config_file import load_config
+    from local.testing.app import HEAD
+    from shared.config.load import load_config
 
     page = (ROOT / "docs/schedules.md").read_text(encoding="utf-8")
     blocks = re.findall(r"```yaml\n(.*?)```", page, flags=re.DOTALL)

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from local.doubles import NOON, Bench
-from shared.due import fair
-from shared.errors import LedgerUnavailable, WorkspaceUnavailable
-from shared.events import HttpEvent
-from shared.ledger.memory_table import Fault
-from shared.ledger.table import Delete, Merge, Row
-from shared.outcomes import Outcome, OutcomeKind
-from shared.runs import Look, RunFacts
-from shared.submissions import State, Submission
+from local.testing.app import NOON, Bench
+from local.testing.memory_table import Fault
+from shared.core.errors import LedgerUnavailable, WorkspaceUnavailable
+from shared.core.events import HttpEvent
+from shared.core.outcomes import Outcome, OutcomeKind
+from shared.core.runs import Look, RunFacts
+from shared.core.submissions import State, Submission
+from shared.engine.tick.due import fair
+from shared.ledger.table.protocol import Delete, Merge, Row
 
 type MakeBench = Callable[..., Bench]
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.events import (
+from shared.core.events import (
     BlobEvent,
     Event,
     HttpEvent,

@@ -13,20 +13,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local.doubles import Bench
-from shared.accepting import BlobNotice, Ignored
-from shared.config import Workspace
-from shared.errors import InvalidRequest, StorageUnavailable
-from shared.http_api import routes
-from shared.http_api.exchange import Reply, Request
-from shared.http_api.requests import read_json
-from shared.http_api.views import studio_url
-from shared.ledger.memory_table import Fault
-from shared.ledger.table import Merge
-from shared.listing import write_cursor
-from shared.outcomes import Outcome, OutcomeKind
-from shared.submissions import State
-from shared.transport import VERSION
+from local.testing.app import Bench
+from local.testing.memory_table import Fault
+from shared.clients.transport import VERSION
+from shared.config.model import Workspace
+from shared.core.errors import InvalidRequest, StorageUnavailable
+from shared.core.outcomes import Outcome, OutcomeKind
+from shared.core.submissions import State
+from shared.engine.accept import BlobNotice, Ignored
+from shared.ledger.table.protocol import Merge
+from shared.operations.listing import write_cursor
+from shared.web.api import routes
+from shared.web.api.requests import read_json
+from shared.web.api.views import studio_url
+from shared.web.exchange import Reply, Request
 
 type MakeBench = Callable[..., Bench]
 

@@ -11,10 +11,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from azure.core.credentials import SupportsTokenInfo, TokenCredential
 
-from local.http_server import Answer, HttpServer
-from local.identity_endpoint import IdentityEndpoint, IdentityFault
-from shared.errors import TokenUnavailable
-from shared.identity import Tokens
+from local.standins.http_server import Answer, HttpServer
+from local.standins.identity import IdentityEndpoint, IdentityFault
+from shared.clients.identity import Tokens
+from shared.core.errors import TokenUnavailable
 
 SCOPE = "https://management.azure.com/.default"
 RESOURCE = "https://management.azure.com"

@@ -13,21 +13,26 @@ import pytest
 import requests
 import trustme
 
-from local.chaos_faults import FaultBook
-from local.chaos_options import CRASH_POINTS, START, ChaosOptions
-from local.chaos_plan import Happening, facts_by_name, make_plan, triggers_file
-from local.chaos_verdict import NO_FAULT, Verdict, judge
-from local.http_server import Answer, HttpServer, Misbehaviour, Request
-from local.storage_faults import OUTAGE_REQUESTS, FaultyAdapter, StorageChance, StorageFault
-from local.workspace_faults import Fault, Manner
-from local.workspace_runs import RunStore, StoredRun
-from shared.config_file import load_config
-from shared.connections import kept_alive_session
-from shared.events import ScheduleEvent, event_id
-from shared.ledger import Ledger
-from shared.ledger.memory_table import MemoryTable
-from shared.ledger.table import Delete, Merge
-from shared.submissions import State, Submission
+from local.chaos.checks import NO_FAULT, Verdict, judge
+from local.chaos.faults import FaultBook
+from local.chaos.options import CRASH_POINTS, START, ChaosOptions
+from local.chaos.plan import Happening, facts_by_name, make_plan, triggers_file
+from local.standins.http_server import Answer, HttpServer, Misbehaviour, Request
+from local.standins.storage_faults import (
+    OUTAGE_REQUESTS,
+    FaultyAdapter,
+    StorageChance,
+    StorageFault,
+)
+from local.standins.workspace.faults import Fault, Manner
+from local.standins.workspace.runs import RunStore, StoredRun
+from local.testing.memory_table import MemoryTable
+from shared.clients.http_connections import kept_alive_session
+from shared.config.load import load_config
+from shared.core.events import ScheduleEvent, event_id
+from shared.core.submissions import State, Submission
+from shared.ledger.ledger import Ledger
+from shared.ledger.table.protocol import Delete, Merge
 
 
 class Scene:

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from local.host_blobs import MAX_TRIES, Blob, BlobPattern, BlobQueue, Receipts
-from local.host_routes import AuthLevel, Keys, read_routes
-from local.host_timers import Ncrontab, Timer, resolve_settings
-from local.runtime import AppFailed, Function, Result, Runtime
+from local.host.blobs import MAX_TRIES, Blob, BlobPattern, BlobQueue, Receipts
+from local.host.routes import AuthLevel, Keys, read_routes
+from local.host.runtime import AppFailed, Function, Result, Runtime
+from local.host.timers import Ncrontab, Timer, resolve_settings
 from local.settings_file import SETTINGS_FILE, SettingsFileBroken, read_values
 from local.up import Endpoints, find_directories, read_endpoints
 

@@ -11,8 +11,8 @@ import requests
 from azure.core.exceptions import ClientAuthenticationError
 from azure.identity import CredentialUnavailableError, ManagedIdentityCredential
 
-from local.identity_endpoint import IdentityEndpoint, IdentityFault
-from local.tokens import BadToken, read_token, sign_token
+from local.standins.identity import IdentityEndpoint, IdentityFault
+from local.standins.tokens import BadToken, read_token, sign_token
 
 RESOURCE = "https://management.azure.com"
 NOW = datetime(2027, 3, 1, 12, tzinfo=UTC)

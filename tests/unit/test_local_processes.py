@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from local import processes
-from local.azurite import ROOT, AzuriteMissing, find_program
+from local.processes import child as processes
+from local.standins.azurite import ROOT, AzuriteMissing, find_program
 
 SLEEP = "import time; print('ready', flush=True); time.sleep(600)"
 
@@ -94,7 +94,7 @@ def test_a_child_dies_with_a_parent_that_was_killed(tmp_path: Path) -> None:
     code = f"""
         import os, sys, time
         from pathlib import Path
-        from local import processes
+        from local.processes import child as processes
         child, pid = processes.start(
             [sys.executable, "-c", "import os, time; print(os.getpid(), flush=True); time.sleep(600)"],
             name="it", log=Path({str(tmp_path / "it.log")!r}), ready=lambda text: text.strip() or None)

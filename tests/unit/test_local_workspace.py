@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 import requests
 
-from local.identity_endpoint import IdentityEndpoint
-from local.workspace import AUDIENCE, PIPELINE_ID, SCOPE_PATH, Workspace
-from local.workspace_faults import Fault, Manner, Route
-from local.workspace_runs import EnumStyle, Progress, RunStatus
-from local.workspace_search import SearchMode, Sight
+from local.standins.identity import IdentityEndpoint
+from local.standins.workspace.faults import Fault, Manner, Route
+from local.standins.workspace.runs import EnumStyle, Progress, RunStatus
+from local.standins.workspace.search import SearchMode, Sight
+from local.standins.workspace.server import AUDIENCE, PIPELINE_ID, SCOPE_PATH, Workspace
 
 DOCUMENTED: dict[str, Any] = {
     "DataPathAssignments": {

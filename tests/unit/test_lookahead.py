@@ -10,14 +10,14 @@ import pytest
 from click.testing import CliRunner, Result
 
 from cli.next import next as next_command
-from local.doubles import HEAD, NOON, bench
-from shared.cron import Cron
-from shared.errors import NotFound, WrongSource
-from shared.exclusions import Exclusions
-from shared.lookahead import MAX_DROPPED, Dropped, look_ahead
-from shared.recurrence import Frequency, Recurrence
-from shared.schedules import Schedule
-from shared.zones import find_zone
+from local.testing.app import HEAD, NOON, bench
+from shared.core.errors import NotFound, WrongSource
+from shared.schedules.cron import Cron
+from shared.schedules.exclusions import Exclusions
+from shared.schedules.recurrence import Frequency, Recurrence
+from shared.schedules.schedule import Schedule
+from shared.schedules.upcoming import MAX_DROPPED, Dropped, look_ahead
+from shared.schedules.zones import find_zone
 
 BERLIN = find_zone("Europe/Berlin")
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.matching import PathRule
+from shared.config.path_rule import PathRule
 
 
 @pytest.mark.parametrize(

@@ -12,14 +12,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from local.doubles import HEAD, NOON, Bench, bench
-from shared import occurrences
-from shared.errors import LedgerUnavailable
-from shared.events import ScheduleEvent
-from shared.ledger import Ledger
-from shared.ledger.memory_table import Fault
-from shared.ledger.table import Merge
-from shared.submissions import State, Submission
+from local.testing.app import HEAD, NOON, Bench, bench
+from local.testing.memory_table import Fault
+from shared.core.errors import LedgerUnavailable
+from shared.core.events import ScheduleEvent
+from shared.core.submissions import State, Submission
+from shared.engine.tick import occurrences
+from shared.ledger.ledger import Ledger
+from shared.ledger.table.protocol import Merge
 
 type MakeBench = Callable[..., Bench]
 

@@ -15,13 +15,13 @@ from schemathesis import GenerationMode
 from schemathesis.config import SchemathesisConfig
 from werkzeug.test import Client
 
-from local.doubles import HEAD, Bench, bench
-from local.host_routes import AuthLevel, Keys, read_routes
-from local.wsgi import WsgiApp
-from shared.events import HttpEvent
-from shared.http_api.openapi import ROUTES, RouteEntry, document
-from shared.outcomes import Outcome, OutcomeKind
-from shared.submissions import Submission
+from local.host.routes import AuthLevel, Keys, read_routes
+from local.host.wsgi import WsgiApp
+from local.testing.app import HEAD, Bench, bench
+from shared.core.events import HttpEvent
+from shared.core.outcomes import Outcome, OutcomeKind
+from shared.core.submissions import Submission
+from shared.web.api.openapi import ROUTES, RouteEntry, document
 
 pytestmark = pytest.mark.large
 

@@ -9,16 +9,22 @@ from pathlib import Path
 
 import pytest
 
-from local.doubles import NOON, Bench
-from shared.accepting import BlobNotice, Ignored
-from shared.errors import InvalidRequest, NotAllowed, NotFound, RenderError, WorkspaceUnavailable
-from shared.events import HttpEvent
-from shared.ledger.memory_table import Fault
-from shared.ledger.table import Merge
-from shared.listing import MAX_LIST_PAGES, Listing, Wanted, write_cursor
-from shared.outcomes import Outcome, OutcomeKind
-from shared.runs import RunFacts
-from shared.submissions import State, Submission
+from local.testing.app import NOON, Bench
+from local.testing.memory_table import Fault
+from shared.core.errors import (
+    InvalidRequest,
+    NotAllowed,
+    NotFound,
+    RenderError,
+    WorkspaceUnavailable,
+)
+from shared.core.events import HttpEvent
+from shared.core.outcomes import Outcome, OutcomeKind
+from shared.core.runs import RunFacts
+from shared.core.submissions import State, Submission
+from shared.engine.accept import BlobNotice, Ignored
+from shared.ledger.table.protocol import Merge
+from shared.operations.listing import MAX_LIST_PAGES, Listing, Wanted, write_cursor
 
 type MakeBench = Callable[..., Bench]
 
@@ -147,7 +153,7 @@ def test_a_late_run_of_an_older_generation_is_a_duplicate(make_bench: MakeBench)
     bench = make_bench(TRIGGERS)
     held = start(bench, LOST, trigger="careful")
     replayed = bench.app.operations.replay(held.id, confirmed=True)
-    from shared.transitions import settle
+    from shared.core.transitions import settle
 
     late = Outcome(kind=OutcomeKind.STARTED, run_id="late", request_id="late")
     after = settle(replayed, late, generation=1, now=bench.clock.now())

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.errors import BodyTooLarge, RenderError
+from shared.core.errors import BodyTooLarge, RenderError
+from shared.core.runs import DataPath, DatasetReference, RunValues, Scalar
 from shared.pipelines.published_pipeline import MAX_BODY_BYTES, build_body
-from shared.runs import DataPath, DatasetReference, RunValues, Scalar
 
 STAMP = "0123456789abcdef0123456789abcdef-1"
 

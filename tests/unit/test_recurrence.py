@@ -11,10 +11,10 @@ from dateutil import rrule, tz  # type: ignore[import-untyped]  # it has no type
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.recurrence import MAX_INTERVAL, Frequency, Recurrence
-from shared.rule import Anchor, MissingDay
-from shared.schedules import Schedule
-from shared.zones import find_zone
+from shared.schedules.recurrence import MAX_INTERVAL, Frequency, Recurrence
+from shared.schedules.rule import Anchor, MissingDay
+from shared.schedules.schedule import Schedule
+from shared.schedules.zones import find_zone
 
 ANCHOR = datetime(2027, 3, 27, 1, 30, tzinfo=UTC)  # a Saturday
 END = datetime(9999, 12, 31, tzinfo=UTC)

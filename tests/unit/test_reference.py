@@ -13,8 +13,8 @@ from click.testing import CliRunner
 
 from cli import reference
 from cli.reference import generate, reference_text, schema_text
-from shared.config_schema import TriggerEntry, TriggersFile
-from shared.config_schema_values import ValuesEntry
+from shared.config.schema.file import TriggerEntry, TriggersFile
+from shared.config.schema.values import ValuesEntry
 
 SCHEMA: dict[str, Any] = json.loads(schema_text())
 

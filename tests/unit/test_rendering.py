@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import pytest
 
-from local.doubles import NOON, Bench
-from shared.errors import MissingValue, RenderError
-from shared.events import BlobEvent, Event, HttpEvent, ScheduleEvent
-from shared.rendering import render
-from shared.runs import DataPath, DatasetReference, RunValues
+from local.testing.app import NOON, Bench
+from shared.core.errors import MissingValue, RenderError
+from shared.core.events import BlobEvent, Event, HttpEvent, ScheduleEvent
+from shared.core.runs import DataPath, DatasetReference, RunValues
+from shared.engine.render import render
 
 type MakeBench = Callable[..., Bench]
 

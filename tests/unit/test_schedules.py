@@ -7,11 +7,11 @@ from itertools import islice
 
 import pytest
 
-from shared.cron import Cron
-from shared.exclusions import Exclusions
-from shared.recurrence import Frequency, Recurrence
-from shared.schedules import Schedule
-from shared.zones import find_zone
+from shared.schedules.cron import Cron
+from shared.schedules.exclusions import Exclusions
+from shared.schedules.recurrence import Frequency, Recurrence
+from shared.schedules.schedule import Schedule
+from shared.schedules.zones import find_zone
 
 ANCHOR = datetime(2027, 3, 27, 1, 30, tzinfo=UTC)
 END = datetime(9999, 12, 31, tzinfo=UTC)

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from local.doubles import NOON, Bench
-from shared.accepting import Accepted
-from shared.errors import LedgerUnavailable
-from shared.events import ScheduleEvent
-from shared.ledger.memory_table import Fault
-from shared.outcomes import Outcome, OutcomeKind
-from shared.sending import Sending
-from shared.submissions import State
+from local.testing.app import NOON, Bench
+from local.testing.memory_table import Fault
+from shared.core.errors import LedgerUnavailable
+from shared.core.events import ScheduleEvent
+from shared.core.outcomes import Outcome, OutcomeKind
+from shared.core.submissions import State
+from shared.engine.accept import Accepted
+from shared.engine.send import Sending
 
 type MakeBench = Callable[..., Bench]
 

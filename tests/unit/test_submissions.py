@@ -7,12 +7,12 @@ from datetime import timedelta
 
 import pytest
 
-from local.doubles import NOON
-from shared.events import ScheduleEvent, event_id
-from shared.outcomes import Outcome, OutcomeKind
-from shared.submissions import LEASE, MAX_CLAIM_AGE, POST_DEADLINE, State, Submission
-from shared.transitions import settle
-from shared.transport import DEADLINE
+from local.testing.app import NOON
+from shared.clients.transport import DEADLINE
+from shared.core.events import ScheduleEvent, event_id
+from shared.core.outcomes import Outcome, OutcomeKind
+from shared.core.submissions import LEASE, MAX_CLAIM_AGE, POST_DEADLINE, State, Submission
+from shared.core.transitions import settle
 
 EVENT = ScheduleEvent(trigger="nightly", time=NOON)
 CLAIMED = Submission(

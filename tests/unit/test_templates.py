@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.errors import MissingValue, RenderError
-from shared.events import Source
-from shared.templates import Template
+from shared.config.templates.template import Template
+from shared.core.errors import MissingValue, RenderError
+from shared.core.events import Source
 
 NOON = datetime(2027, 3, 27, 1, 30, tzinfo=UTC)
 BLOB: dict[str, Any] = {
@@ -364,8 +364,8 @@ class TestFailures:
 def test_plain_names_and_literals_are_loaded_without_jinja2() -> None:
     code = (
         "import sys\n"
-        "from shared.events import Source\n"
-        "from shared.templates import Template\n"
+        "from shared.core.events import Source\n"
+        "from shared.config.templates.template import Template\n"
         "for text in ('plain', '{{ blob.path }}', 'a/{{ blob.name }}/{{ trigger.name }}'):\n"
         "    Template.parse(text, source=Source.BLOB)\n"
         "sys.exit('jinja2' in sys.modules)\n"
@@ -374,7 +374,7 @@ def test_plain_names_and_literals_are_loaded_without_jinja2() -> None:
 
 
 def test_equal_texts_are_parsed_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    import shared.template_syntax as syntax
+    import shared.config.templates.syntax as syntax
 
     parsed: list[str] = []
     find = syntax.find_names

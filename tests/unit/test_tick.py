@@ -10,15 +10,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from local.doubles import HEAD, NOON, Bench, bench
-from shared.errors import LedgerUnavailable
-from shared.events import ScheduleEvent, event_id
-from shared.ledger.guarded import WRITE_TRIES
-from shared.ledger.memory_table import Fault
-from shared.ledger.table import Insert, Merge, Value
-from shared.outcomes import Outcome, OutcomeKind
-from shared.submissions import State
-from shared.tick import REPAIR_ROWS
+from local.testing.app import HEAD, NOON, Bench, bench
+from local.testing.memory_table import Fault
+from shared.core.errors import LedgerUnavailable
+from shared.core.events import ScheduleEvent, event_id
+from shared.core.outcomes import Outcome, OutcomeKind
+from shared.core.submissions import State
+from shared.engine.tick.tick import REPAIR_ROWS
+from shared.ledger.table.guarded import WRITE_TRIES
+from shared.ledger.table.protocol import Insert, Merge, Value
 
 type MakeBench = Callable[..., Bench]
 

@@ -19,13 +19,13 @@ import pytest
 import trustme
 from azure.core.credentials import AccessTokenInfo, TokenRequestOptions
 
-from local.http_server import Answer, Handler, HttpServer, Misbehaviour, Request, Wire
-from local.identity_endpoint import IdentityEndpoint
-from shared import transport as module
-from shared.connections import POOL_SIZE
-from shared.errors import CallError, NotSent, TokenUnavailable
-from shared.identity import Tokens
-from shared.transport import MAX_ANSWER_BYTES, Transport, host_of
+from local.standins.http_server import Answer, Handler, HttpServer, Misbehaviour, Request, Wire
+from local.standins.identity import IdentityEndpoint
+from shared.clients import transport as module
+from shared.clients.http_connections import POOL_SIZE
+from shared.clients.identity import Tokens
+from shared.clients.transport import MAX_ANSWER_BYTES, Transport, host_of
+from shared.core.errors import CallError, NotSent, TokenUnavailable
 
 pytestmark = pytest.mark.large
 

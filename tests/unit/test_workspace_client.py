@@ -15,19 +15,19 @@ import pytest
 import trustme
 from azure.core.credentials import AccessTokenInfo, TokenRequestOptions
 
-from local.http_server import Answer, Handler, HttpServer, Wire
-from local.identity_endpoint import IdentityEndpoint
-from local.workspace import Workspace
-from local.workspace_runs import EnumStyle
-from shared import transport as transport_module
-from shared.config import Pipeline
-from shared.errors import CallError, TokenUnavailable
-from shared.identity import Tokens
-from shared.outcomes import Outcome, OutcomeKind
+from local.standins.http_server import Answer, Handler, HttpServer, Wire
+from local.standins.identity import IdentityEndpoint
+from local.standins.workspace.runs import EnumStyle
+from local.standins.workspace.server import Workspace
+from shared.clients import transport as transport_module
+from shared.clients.identity import Tokens
+from shared.clients.transport import CONNECT_TIMEOUT, Transport, host_of
+from shared.clients.workspace import WorkspaceClient
+from shared.config.model import Pipeline
+from shared.core.errors import CallError, TokenUnavailable
+from shared.core.outcomes import Outcome, OutcomeKind
+from shared.core.runs import DataPath, DatasetReference, RunValues
 from shared.pipelines.published_pipeline import build_body
-from shared.runs import DataPath, DatasetReference, RunValues
-from shared.transport import CONNECT_TIMEOUT, Transport, host_of
-from shared.workspace_client import WorkspaceClient
 
 pytestmark = pytest.mark.large
 

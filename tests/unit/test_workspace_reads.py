@@ -7,19 +7,19 @@ from datetime import timedelta
 
 import pytest
 
-from local.identity_endpoint import IdentityEndpoint
-from local.workspace import Workspace
-from local.workspace_faults import Fault, Manner, Route
-from local.workspace_runs import EnumStyle, RunStatus
-from local.workspace_search import SearchMode, Sight
-from shared.config import Pipeline
-from shared.errors import WorkspaceUnavailable
-from shared.identity import Tokens
+from local.standins.identity import IdentityEndpoint
+from local.standins.workspace.faults import Fault, Manner, Route
+from local.standins.workspace.runs import EnumStyle, RunStatus
+from local.standins.workspace.search import SearchMode, Sight
+from local.standins.workspace.server import Workspace
+from shared.clients.identity import Tokens
+from shared.clients.transport import Transport, host_of
+from shared.clients.workspace import WorkspaceClient
+from shared.config.model import Pipeline
+from shared.core.errors import WorkspaceUnavailable
+from shared.core.runs import RunFacts, RunGone, RunValues
 from shared.pipelines.published_pipeline import build_body, query_url, runs_url
-from shared.run_records import read_run, read_runs
-from shared.runs import RunFacts, RunGone, RunValues
-from shared.transport import Transport, host_of
-from shared.workspace_client import WorkspaceClient
+from shared.pipelines.run_records import read_run, read_runs
 
 SCOPE = "https://management.azure.com/.default"
 EXPERIMENT = "My experiment/with ü"

@@ -8,10 +8,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.cron import Cron
-from shared.recurrence import Frequency, Recurrence
-from shared.schedules import Schedule
-from shared.zones import comes_twice, exists, find_zone, instant_of, last_wall_until, wall_of
+from shared.schedules.cron import Cron
+from shared.schedules.recurrence import Frequency, Recurrence
+from shared.schedules.schedule import Schedule
+from shared.schedules.zones import (
+    comes_twice,
+    exists,
+    find_zone,
+    instant_of,
+    last_wall_until,
+    wall_of,
+)
 
 OLD = datetime(1990, 1, 1, tzinfo=UTC)
 

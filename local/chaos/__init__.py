@@ -1,0 +1,1 @@
+"""Events among injected faults and crashes, and the checks of the result."""

@@ -1,0 +1,164 @@
+"""The verdict on a chaos run: the ledger and the workspace, row by row, against the events that happened."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from local.chaos.faults import FaultBook
+from local.chaos.plan import Happening
+from local.standins.workspace.runs import StoredRun
+from shared.core.errors import LedgerError
+from shared.core.submissions import State, Submission
+from shared.ledger import rows
+from shared.ledger.table.protocol import Row, Table
+
+NO_FAULT = "(none)"
+
+
+@dataclass(slots=True)
+class Verdict:
+    """What was found.
+
+    Attributes:
+        lost: Events without a run, unless the submission says that a person must decide, and names no run either.
+        doubled: Events with more than one run.
+        states: How many submissions stand where.
+        complaints: Everything that is not as it must be, in sentences.
+    """
+
+    lost: list[str] = field(default_factory=list)
+    doubled: list[str] = field(default_factory=list)
+    states: Counter[str] = field(default_factory=Counter)
+    complaints: list[str] = field(default_factory=list)
+
+    @property
+    def ok(self) -> bool:
+        """Whether everything is as it must be."""
+        return not (self.lost or self.doubled or self.complaints)
+
+    def table(self, book: FaultBook) -> list[dict[str, Any]]:
+        """Return a row for each fault: how often it was injected, and what became of the events that met it."""
+        lost = Counter(fault for one in self.lost for fault in book.met(one) or {NO_FAULT})
+        doubled = Counter(fault for one in self.doubled for fault in book.met(one) or {NO_FAULT})
+        names = {*book.injected, *lost, *doubled}
+        return [
+            {
+                "fault": name,
+                "injected": book.injected[name],
+                "lost": lost[name],
+                "doubled": doubled[name],
+            }
+            for name in sorted(names)
+        ]
+
+
+def judge(happenings: Sequence[Happening], *, table: Table, runs: Sequence[StoredRun]) -> Verdict:
+    """Compare what happened with the ledger and with the workspace's runs.
+
+    Args:
+        happenings: The events, each acknowledged.
+        table: The ledger's table.
+        runs: Every run that the workspace has made.
+    """
+    verdict = Verdict()
+    started: dict[str, list[StoredRun]] = {}
+    for run in runs:
+        identifier, _, generation = run.tags["submission"].rpartition("-")
+        started.setdefault(identifier, []).append(run)
+        if generation != "1":
+            verdict.complaints.append(f"run {run.id} is of generation {generation}")
+    submissions = _submissions(table, verdict)
+    known = {happening.id for happening in happenings}
+    for identifier in sorted(known | started.keys() | submissions.keys()):
+        if identifier not in known:
+            verdict.complaints.append(f"{identifier} is of no event")
+        _judge_event(identifier, submissions.get(identifier), started.get(identifier, []), verdict)
+    _judge_indexes(table, submissions, verdict)
+    return verdict
+
+
+def _judge_event(
+    identifier: str, submission: Submission | None, runs: Sequence[StoredRun], verdict: Verdict
+) -> None:
+    held = submission is not None and submission.state is State.HELD
+    if len(runs) > 1:
+        verdict.doubled.append(identifier)
+    if not runs and not (held and submission is not None and submission.run_id is None):
+        verdict.lost.append(identifier)
+    if submission is None:
+        verdict.complaints.append(f"{identifier} has no submission, and {len(runs)} runs")
+        return
+    verdict.states[submission.state.value] += 1
+    if held and not submission.reason:
+        verdict.complaints.append(f"{identifier} is held without a reason")
+    if submission.state not in {State.FINISHED, State.HELD}:
+        verdict.complaints.append(
+            f"{identifier} ended {submission.state}: {submission.reason or 'no reason'}"
+        )
+    ids = {run.id for run in runs}
+    if submission.run_id is not None and submission.run_id not in ids:
+        verdict.complaints.append(
+            f"{identifier} names run {submission.run_id}; it has {ids or 'none'}"
+        )
+    if submission.state is State.FINISHED and submission.run_id is None:
+        verdict.complaints.append(f"{identifier} is finished and names no run")
+    if submission.duplicates:
+        verdict.complaints.append(f"{identifier} knows of duplicates: {submission.duplicates}")
+
+
+def _submissions(table: Table, verdict: Verdict) -> dict[str, Submission]:
+    found: dict[str, Submission] = {}
+    for row in read_range(table, "sub:"):
+        try:
+            submission = rows.decode_submission(row)
+        except LedgerError as error:
+            verdict.complaints.append(str(error))
+        else:
+            found[submission.id] = submission
+    return found
+
+
+def _judge_indexes(table: Table, submissions: Mapping[str, Submission], verdict: Verdict) -> None:
+    """Compare the `due:`, `log:` and `attention:` rows with the submissions that they are about."""
+    expected: dict[str, dict[str, str]] = {"due:": {}, "log:": {}, "attention:": {}}
+    for one in submissions.values():
+        state = one.state.value
+        if one.due is not None:
+            expected["due:"][rows.due_key(one.due, one.id)] = ""
+        expected["log:"][rows.log_key(one)] = f"{state} {one.run_id or ''}"
+        attention = rows.attention_key(one)
+        if attention is not None:
+            expected["attention:"][attention] = state
+    for prefix, wanted in expected.items():
+        found = {row.key: _told(prefix, row) for row in read_range(table, prefix)}
+        for key in sorted(wanted.keys() | found.keys()):
+            if wanted.get(key) != found.get(key):
+                verdict.complaints.append(
+                    f"row {key} says {found.get(key, 'nothing')!r}, and the submission "
+                    f"{wanted.get(key, 'nothing')!r}"
+                )
+
+
+def _told(prefix: str, row: Row) -> str:
+    values = row.values
+    match prefix:
+        case "log:":
+            return f"{values['state']!s} {values['run_id']!s}"
+        case "attention:":
+            return str(values["state"])
+        case _:
+            return ""
+
+
+def read_range(table: Table, prefix: str) -> Iterator[Row]:
+    """Read all rows whose keys begin with a prefix that ends in a colon."""
+    continuation: str | None = None
+    while True:
+        page = table.page(prefix, prefix[:-1] + ";", continuation=continuation)
+        yield from page.rows
+        continuation = page.continuation
+        if continuation is None:
+            return

@@ -1,0 +1,72 @@
+"""The host's log: one line a record, the app's own records with the `extra` fields they carry, on standard error."""
+
+from __future__ import annotations
+
+import logging
+import time
+import uuid
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from azure_functions_runtime import invocation_id_cv
+
+from local.host.runtime import Result
+
+logger = logging.getLogger("host")
+
+_STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
+
+
+class _Format(logging.Formatter):
+    """`time level logger [action] message key=value …`, then the exception."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        created = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        extra = {key: item for key, item in record.__dict__.items() if key not in _STANDARD}
+        action = extra.pop("action", None)
+        invocation = invocation_id_cv.get()
+        if invocation is not None:
+            extra["invocation"] = invocation
+        parts = [created.replace("+00:00", "Z"), f"{record.levelname:<7}", record.name]
+        parts += [f"[{action}]"] if action else []
+        parts += [record.getMessage(), *(f"{key}={item}" for key, item in extra.items())]
+        line = " ".join(parts)
+        if record.exc_info:
+            line += "\n" + self.formatException(record.exc_info)
+        return line
+
+
+def configure_logging() -> None:
+    """Write everything from INFO on to standard error, as the worker does: it drops DEBUG by default."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(_Format())
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    # The runtime announces every invocation, azure-core every request of the host's own polling.
+    for name in ("azure.functions", "azure.core.pipeline.policies.http_logging_policy"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def run_logged(function: str, reason: str, call: Callable[[str], Result]) -> Result:
+    """Carry out one invocation and log one line about it.
+
+    Args:
+        function: The function's name.
+        reason: Why it is called, for a person.
+        call: Carries it out, given the invocation's id.
+    """
+    invocation = str(uuid.uuid4())
+    start = time.monotonic()
+    result = call(invocation)
+    took = (time.monotonic() - start) * 1000
+    outcome = "Succeeded" if result.ok else "Failed"
+    logger.log(
+        logging.INFO if result.ok else logging.ERROR,
+        "Executed 'Functions.%s' (%s, Id=%s, Duration=%dms) %s%s",
+        function,
+        outcome,
+        invocation,
+        took,
+        reason,
+        "" if result.ok else f": {result.error}\n{result.trace.rstrip()}",
+    )
+    return result

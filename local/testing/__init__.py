@@ -1,0 +1,1 @@
+"""Test doubles: an app in memory."""

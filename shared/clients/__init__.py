@@ -1,0 +1,1 @@
+"""Network edges: the identity, the workspace, blob and table storage."""

@@ -1,0 +1,176 @@
+"""The workspace, as the two verbs see it: a body goes in, an outcome comes out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+from typing import Protocol
+
+from shared.clients.identity import Tokens
+from shared.clients.transport import Answer, Transport
+from shared.config.model import Pipeline
+from shared.core.errors import CallError, TokenUnavailable, WorkspaceUnavailable
+from shared.core.outcomes import Outcome
+from shared.core.runs import Look, RunFacts, RunGone
+from shared.pipelines import published_pipeline
+from shared.pipelines.answers import read_answer, read_failure
+from shared.pipelines.run_records import read_run, read_runs
+from shared.pipelines.service_json import error_of, load_json
+
+READ_DEADLINE = timedelta(seconds=30)
+"""For everything but the POST that starts a run: it can be asked again."""
+
+
+class Workspace(Protocol):
+    """What the verbs need of Azure ML; `WorkspaceClient` says what each does and raises."""
+
+    def submit(self, pipeline: Pipeline, body: bytes) -> Outcome:
+        """Start a run."""
+        ...
+
+    def status(self, pipeline: Pipeline, run_id: str) -> RunFacts:
+        """Return how a run stands."""
+        ...
+
+    def look(
+        self, pipeline: Pipeline, *, experiment: str, stamp: str, neighbour: str | None
+    ) -> Look:
+        """Search for runs."""
+        ...
+
+    def cancel(self, pipeline: Pipeline, run_id: str) -> None:
+        """Cancel a run."""
+        ...
+
+
+class WorkspaceClient:
+    """Starts runs, looks for them, follows and cancels them.
+
+    Args:
+        transport: Makes the calls.
+        tokens: The identity that the calls are made with, for messages about it.
+        now: Says the time; aware.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        *,
+        tokens: Tokens,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._transport = transport
+        self._tokens = tokens
+        self._now = now
+
+    def submit(self, pipeline: Pipeline, body: bytes) -> Outcome:
+        """POST a body to a pipeline, once, and say what became of it.
+
+        Nothing that a network, a service or an identity does makes it raise: that is what the outcome is for.
+        """
+        try:
+            answer = self._transport.send(
+                "POST", pipeline.endpoint, scope=pipeline.scope, body=body
+            )
+        except (CallError, TokenUnavailable) as error:
+            return read_failure(error)
+        return read_answer(
+            answer, identity=self._tokens.describe(), scope=pipeline.scope, now=self._now
+        )
+
+    def status(self, pipeline: Pipeline, run_id: str) -> RunFacts:
+        """Return how a run stands.
+
+        Raises:
+            RunGone: Azure ML does not know the run.
+            WorkspaceUnavailable: It did not say.
+        """
+        answer = self._ask("GET", published_pipeline.run_url(pipeline.endpoint, run_id), pipeline)
+        if answer.status == HTTPStatus.NOT_FOUND:
+            raise RunGone(f"Azure ML does not know run {run_id}")
+        run = read_run(answer.content) if answer.status == HTTPStatus.OK else None
+        if run is None or run.id != run_id:
+            raise WorkspaceUnavailable(f"run {run_id}: {_refusal(answer)}")
+        return run
+
+    def look(
+        self, pipeline: Pipeline, *, experiment: str, stamp: str, neighbour: str | None
+    ) -> Look:
+        """Search for the runs that carry a stamp: in run history by its tag, then in the pipeline's own run list.
+
+        Whatever does not answer as it must has seen nothing: the search does not count, and goes on.
+
+        Args:
+            pipeline: Where the run would have been started.
+            experiment: The experiment it would be in.
+            stamp: The submission's stamp.
+            neighbour: The stamp of the newest run that we know of there; a search that does not see it does not
+                count. None when there is none: then no search counts.
+        """
+        found = self._query(pipeline, experiment, stamp)
+        if found:
+            return Look(runs=tuple(found))
+        listed = self._listed(pipeline)
+        by_stamp = [run for run in listed if run.stamp == stamp]
+        if by_stamp:
+            return Look(runs=tuple(by_stamp))
+        if neighbour is None:
+            return Look()
+        seen = any(run.stamp == neighbour for run in listed)
+        return Look(sees_newest=seen or bool(self._query(pipeline, experiment, neighbour)))
+
+    def cancel(self, pipeline: Pipeline, run_id: str) -> None:
+        """Cancel a run.
+
+        Raises:
+            RunGone: Azure ML does not know the run.
+            WorkspaceUnavailable: It did not say that it will.
+        """
+        url = published_pipeline.execution_url(pipeline.endpoint, run_id)
+        answer = self._ask("DELETE", url, pipeline)
+        if answer.status == HTTPStatus.NOT_FOUND:
+            raise RunGone(f"Azure ML does not know run {run_id}")
+        if not HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
+            raise WorkspaceUnavailable(f"run {run_id} could not be cancelled: {_refusal(answer)}")
+
+    def _query(self, pipeline: Pipeline, experiment: str, stamp: str) -> list[RunFacts]:
+        """Return the runs that run history shows with a stamp."""
+        url = published_pipeline.query_url(pipeline.endpoint, experiment)
+        if url is None:
+            return []
+        runs = self._list("POST", url, pipeline, body=published_pipeline.query_body(stamp))
+        return [run for run in runs if run.stamp == stamp]
+
+    def _listed(self, pipeline: Pipeline) -> list[RunFacts]:
+        return self._list("GET", published_pipeline.runs_url(pipeline.endpoint), pipeline)
+
+    def _list(
+        self, method: str, url: str, pipeline: Pipeline, *, body: bytes | None = None
+    ) -> list[RunFacts]:
+        try:
+            answer = self._ask(method, url, pipeline, body=body)
+        except WorkspaceUnavailable:
+            return []  # the transport has logged the call; a search that saw nothing does not count
+        runs = read_runs(answer.content) if answer.status == HTTPStatus.OK else None
+        return runs or []
+
+    def _ask(
+        self, method: str, url: str, pipeline: Pipeline, *, body: bytes | None = None
+    ) -> Answer:
+        try:
+            return self._transport.send(
+                method, url, scope=pipeline.scope, body=body, deadline=READ_DEADLINE
+            )
+        except (CallError, TokenUnavailable) as error:
+            raise WorkspaceUnavailable(read_failure(error).message or "no answer") from error
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._transport.close()
+
+
+def _refusal(answer: Answer) -> str:
+    code, message = error_of(load_json(answer.content))
+    said = ": ".join(part for part in (code, message) if part)
+    return f"Azure ML answered {answer.status}" + (f" ({said})" if said else "")

@@ -1,0 +1,1 @@
+"""`triggers.yaml` and the app settings: how they are read, checked and compiled."""

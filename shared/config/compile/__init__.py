@@ -1,0 +1,1 @@
+"""From what the triggers file says to what the engine works with."""

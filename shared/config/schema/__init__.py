@@ -1,0 +1,1 @@
+"""What the triggers file may say: its models, and the checks of single values."""

@@ -1,0 +1,297 @@
+"""What single values of the triggers file must look like.
+
+Each rule returns the value, or raises a ValueError with a sentence. The sentences never repeat the
+value: it may have come from a setting.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime, time, timedelta
+from urllib.parse import SplitResult, urlsplit
+
+from shared.core.events import read_instant
+from shared.core.times import print_duration, read_duration
+from shared.schedules.cron import Cron
+from shared.schedules.exclusions import read_days
+from shared.schedules.zones import find_zone
+
+NAME = r"^[a-z][a-z0-9-]{0,62}$"
+"""Names of triggers and pipelines: they become function names, row keys and parts of URLs."""
+
+_NAME = re.compile(NAME.removesuffix("$") + r"\Z")
+_CONNECTION = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]*")
+# "Naming and Referencing Containers, Blobs, and Metadata", Azure Storage documentation.
+_CONTAINER = re.compile(r"(?=.{3,63}\Z)[a-z0-9](?:-?[a-z0-9])*\Z|\$(?:root|web|logs)\Z")
+_SUBMIT = re.compile(r".*/PipelineRuns/PipelineSubmit/[A-Za-z0-9-]+\Z", re.IGNORECASE)
+_WORKSPACE = re.compile(
+    r".*/subscriptions/([^/]+)/resourceGroups/([^/]+)"
+    r"/providers/Microsoft\.MachineLearningServices/workspaces/([^/]+)/",
+    re.IGNORECASE,
+)
+_REGION = re.compile(r"([a-z0-9-]+)\.(?:api\.azureml\.ms|aether\.ms|api\.ml\.azure\.(?:cn|us))\Z")
+
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?(?:Z|[+-]\d\d:\d\d)?")
+_TIME_OF_DAY = re.compile(r"([0-9]{1,2}):([0-9]{2})")
+
+MAX_JITTER = timedelta(hours=12)
+"""Well below `give_up_after`'s default of a day."""
+MAX_WINDOW = timedelta(days=366)
+
+SCOPES = {
+    "public": "https://management.azure.com/.default",
+    "china": "https://management.chinacloudapi.cn/.default",
+    "usgov": "https://management.usgovcloudapi.net/.default",
+}
+"""The token scope of published pipelines by cloud: its Azure Resource Manager, as in the v1 SDK."""
+
+_STUDIO = {"ml.azure.com", "studio.ml.azure.cn", "ml.azure.us", "portal.azure.com"}
+_CLOUDS = {".azure.cn": "china", ".azure.us": "usgov"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndpointParts:
+    """What a submit URL tells about its workspace; None where it does not."""
+
+    subscription: str | None = None
+    resource_group: str | None = None
+    name: str | None = None
+    region: str | None = None
+    cloud: str = "public"
+
+
+def duration(text: str) -> str:
+    """Check a span of time."""
+    read_duration(text)
+    return text
+
+
+def name(text: str) -> str:
+    """Check the name of a trigger or pipeline."""
+    if not _NAME.match(text):
+        raise ValueError(
+            "a name has 1 to 63 of a-z, 0-9 and -, and begins with a letter; "
+            "write for example new-data"
+        )
+    return text
+
+
+def connection(text: str) -> str:
+    """Check the name of a connection."""
+    if not _CONNECTION.fullmatch(text):
+        raise ValueError(
+            "a connection is the name of an app setting, or the prefix of several "
+            "(DataStorage for DataStorage__blobServiceUri), never a connection string"
+        )
+    return text
+
+
+def container(text: str) -> str:
+    """Check the name of a container."""
+    if not _CONTAINER.match(text):
+        raise ValueError(
+            "a container's name has 3 to 63 of a-z, 0-9 and single -, and begins and ends with a "
+            "letter or digit; $root, $web and $logs are allowed too"
+        )
+    return text
+
+
+def folder(text: str) -> str:
+    """Check the folder of a blob trigger, and drop a slash at its end."""
+    if any(character in text for character in "{}%"):
+        raise ValueError(
+            "path may not hold {, } or %, which the Functions host reads as binding expressions; "
+            "choose with include and exclude below a folder without them"
+        )
+    if "*" in text:
+        raise ValueError(
+            'path is a folder, not a pattern; choose blobs in it with include, such as ["*.csv"]'
+        )
+    text = text.removesuffix("/") if text != "/" else text
+    parts = text.split("/")
+    if text and ("" in parts or "." in parts or ".." in parts or "\\" in text):
+        raise ValueError(
+            "path is a folder below the container such as incoming/daily: no / at its start, "
+            "no //, no . or .. and no backslash; leave it out for the whole container"
+        )
+    return text
+
+
+def pattern(text: str) -> str:
+    """Check a glob of `include` or `exclude`."""
+    parts = text.split("/")
+    if "" in parts or "." in parts or ".." in parts:
+        raise ValueError(
+            "a pattern is matched against the path below path, such as *.csv: no / at its start or "
+            "end, no //, no . or .. and not empty"
+        )
+    if "{" in text:
+        raise ValueError(
+            'a pattern knows no { }: list one pattern for each, such as ["*.csv", "*.json"]'
+        )
+    if any("**" in part and part != "**" for part in parts):
+        raise ValueError("** stands alone between slashes: write **/*.csv")
+    return text
+
+
+def start(text: str) -> str:
+    """Check `blob.start`."""
+    if text in ("now", "beginning"):
+        return text
+    try:
+        read_instant(text)
+    except ValueError:
+        raise ValueError(
+            "allowed are now, beginning, or an instant with its zone, such as 2027-03-27T01:30:00Z"
+        ) from None
+    return text
+
+
+def read_start(text: str) -> datetime | None:
+    """Return the instant of a checked `blob.start`, or None for now and beginning."""
+    return None if text in ("now", "beginning") else read_instant(text)
+
+
+def cron(text: str) -> str:
+    """Check a cron expression."""
+    Cron(text)
+    return text
+
+
+def time_zone(text: str) -> str:
+    """Check the name of a time zone."""
+    find_zone(text)
+    return text
+
+
+def moment(text: str) -> str:
+    """Check `start_time` or `end_time`: a local time, or an instant with its offset."""
+    read_moment(text)
+    return text
+
+
+def read_moment(text: str) -> datetime:
+    """Return a local time (naive), or an instant when there is an offset."""
+    if not _MOMENT.fullmatch(text):
+        raise ValueError(
+            "a time is written 2027-03-01T06:00:00, local to time_zone; an offset (Z, +01:00) may follow"
+        )
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError("there is no such day or time in the calendar") from None
+
+
+def time_of_day(text: str) -> str:
+    """Check a time of day."""
+    read_time_of_day(text)
+    return text
+
+
+def read_time_of_day(text: str) -> time:
+    """Return the time of a checked `time_of_day`."""
+    found = _TIME_OF_DAY.fullmatch(text)
+    if found is None or int(found[1]) > 23 or int(found[2]) > 59:
+        raise ValueError("a time of day is hour:minute from 0:00 to 23:59, such as 6:30")
+    return time(int(found[1]), int(found[2]))
+
+
+def days(text: str) -> str:
+    """Check one of `except`."""
+    read_days(text)
+    return text
+
+
+def month_day(number: int) -> int:
+    """Check one of `month_days`."""
+    if number != -1 and not 1 <= number <= 31:
+        raise ValueError("a day of the month is 1 to 31, or -1 for the last")
+    return number
+
+
+def each_once[V](values: list[V]) -> list[V]:
+    """Check that a list has something in it, and nothing twice."""
+    if not values:
+        raise ValueError("the list is empty; name at least one, or remove the key")
+    if len(set(values)) < len(values):
+        raise ValueError("something stands there twice; name each once")
+    return values
+
+
+def jitter(text: str) -> str:
+    """Check a jitter."""
+    return _bounded(text, most=MAX_JITTER)
+
+
+def catch_up_window(text: str) -> str:
+    """Check a window of missed occurrences."""
+    return _bounded(text, most=MAX_WINDOW)
+
+
+def _bounded(text: str, *, most: timedelta) -> str:
+    if read_duration(text) > most:
+        raise ValueError(f"at most {print_duration(most)} is allowed")
+    return text
+
+
+def scope(text: str) -> str:
+    """Check a token scope."""
+    if not re.fullmatch(r"https://[A-Za-z0-9.-]+(?:/[^\s?#]*)?/\.default", text):
+        raise ValueError("a scope is https://<resource>/.default")
+    return text
+
+
+def endpoint(text: str) -> str:
+    """Check a published pipeline's submit URL; any host, as private link has names of its own."""
+    try:
+        url = urlsplit(text)
+        host, _port = url.hostname, url.port
+    except ValueError:
+        host, url = None, SplitResult("", "", "", "", "")
+    if not host or url.scheme not in ("https", "http") or re.search(r"\s", text):
+        raise ValueError(
+            "an endpoint is an address that begins with https:// and ends with /PipelineRuns/PipelineSubmit/<id>"
+        )
+    if host.lower() in _STUDIO:
+        raise ValueError(
+            "this is the address of a page of the studio; copy the REST endpoint that the page shows, which ends with "
+            "/PipelineRuns/PipelineSubmit/<id>"
+        )
+    if url.scheme == "http" and not _is_loopback(host):
+        raise ValueError("the address must begin with https:// (http is for this machine only)")
+    if url.username is not None or url.password is not None:
+        raise ValueError("the address may hold no user name or password")
+    if "?" in text or "#" in text:
+        raise ValueError("the address may hold no ? query and no # fragment")
+    if not _SUBMIT.match(url.path):
+        raise ValueError(
+            "the address of a published pipeline ends with /PipelineRuns/PipelineSubmit/<id>; "
+            "copy its REST endpoint from the studio"
+        )
+    return text
+
+
+def _is_loopback(host: str) -> bool:
+    from ipaddress import ip_address
+
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def endpoint_parts(text: str) -> EndpointParts:
+    """Return what a checked submit URL tells about its workspace."""
+    url = urlsplit(text)
+    host = (url.hostname or "").lower()
+    found = _WORKSPACE.match(url.path)
+    subscription, group, workspace = found.groups() if found else (None, None, None)
+    region = _REGION.match(host)
+    return EndpointParts(
+        subscription=subscription,
+        resource_group=group,
+        name=workspace,
+        region=region[1] if region else None,
+        cloud=next((cloud for end, cloud in _CLOUDS.items() if host.endswith(end)), "public"),
+    )

@@ -1,0 +1,95 @@
+"""What a template may hold: expressions only, of the kinds listed here, with names written out."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+from jinja2 import nodes
+
+from shared.config.templates.engine import environment, parse
+
+# Everything else Jinja2 knows is refused by name or by kind, so that a new release adds nothing by
+# itself.
+_ALLOWED_NODES = (
+    nodes.Template, nodes.Output, nodes.TemplateData, nodes.Name, nodes.Const, nodes.Getattr,
+    nodes.Getitem, nodes.Slice, nodes.Filter, nodes.Test, nodes.Keyword, nodes.CondExpr,
+    nodes.Compare, nodes.Operand, nodes.Concat, nodes.Add, nodes.Sub, nodes.Mul, nodes.Div,
+    nodes.FloorDiv, nodes.Mod, nodes.Neg, nodes.Pos, nodes.And, nodes.Or, nodes.Not, nodes.List,
+    nodes.Dict, nodes.Pair,
+)  # fmt: skip
+
+
+def find_names(text: str) -> frozenset[tuple[str, ...]]:
+    """Return the dotted names that a text uses, each as its parts.
+
+    Raises:
+        ValueError: The text cannot be read, or uses something that is not allowed; one sentence.
+    """
+    found: set[tuple[str, ...]] = set()
+    _walk(parse(text), found)
+    return frozenset(found)
+
+
+def _walk(node: nodes.Node, found: set[tuple[str, ...]]) -> None:
+    """Check a node and all below it, and collect names."""
+    if isinstance(node, nodes.Name | nodes.Getattr | nodes.Getitem):
+        name = _name_of(node)
+        if name is not None:
+            found.add(name)
+            return
+    _check_kind(node)
+    for child in node.iter_child_nodes():
+        _walk(child, found)
+
+
+def _name_of(node: nodes.Node) -> tuple[str, ...] | None:
+    """Return the dotted name that a chain of look-ups spells, or None when it is no such chain."""
+    if isinstance(node, nodes.Name):
+        return (node.name,)
+    if isinstance(node, nodes.Getattr):
+        below = _name_of(node.node)
+        return (*below, node.attr) if below else None
+    if isinstance(node, nodes.Getitem) and isinstance(node.arg, nodes.Const):
+        below = _name_of(node.node)
+        return (*below, node.arg.value) if below and isinstance(node.arg.value, str) else None
+    return None
+
+
+def _check_kind(node: nodes.Node) -> None:
+    """Refuse what templates may not hold.
+
+    Raises:
+        ValueError: The node is of such a kind.
+    """
+    match node:
+        case nodes.Call():
+            raise ValueError(
+                f"calls are not allowed; the filters are {_listed(environment().filters)}"
+            )
+        case nodes.Pow():
+            raise ValueError("** is not allowed; multiply")
+        case nodes.Filter() if node.name not in environment().filters:
+            raise ValueError(_unknown("filter", node.name, environment().filters))
+        case nodes.Test() if node.name not in environment().tests:
+            raise ValueError(_unknown("test", node.name, environment().tests))
+        case nodes.Getitem(arg=nodes.Slice() | nodes.Neg() | nodes.Const(value=int())):
+            return
+        case nodes.Getitem():
+            raise ValueError("what stands in [ ] must be a text or a number, written out")
+        case nodes.Tuple():
+            raise ValueError("a list is written with brackets: [1, 2]")
+        case nodes.CondExpr(expr2=None):
+            raise ValueError("an if needs an else")
+        case _ if not isinstance(node, _ALLOWED_NODES):
+            raise ValueError(f"{type(node).__name__} is not allowed in a template")
+
+
+def _unknown(kind: str, name: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(name, list(known), n=1)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    return f"there is no {kind} {name}{hint}; the {kind}s are {_listed(known)}"
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names))

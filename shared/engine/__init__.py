@@ -1,0 +1,1 @@
+"""The work: events are accepted, runs are started and polled."""

@@ -1,0 +1,422 @@
+"""The first verb: an event becomes a submission.
+
+    match by name -> facts (one HEAD, blobs only) -> match in full -> render -> claim
+
+Whatever does not match a trigger leaves one log record, `event_ignored`, with the reason. Whatever matches is in the
+ledger when `accept` returns.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from shared.clients.blob_storage import BlobFacts
+from shared.config.model import BlobSource, Config, ScheduleSource, Start, Trigger
+from shared.core.errors import (
+    BodyTooLarge,
+    InvalidRequest,
+    KeyReused,
+    MissingValue,
+    Problem,
+    RenderError,
+    RequestError,
+    RequestTooLarge,
+)
+from shared.core.events import (
+    BlobEvent,
+    Event,
+    HttpEvent,
+    ScheduleEvent,
+    dump_event,
+    event_id,
+    print_instant,
+)
+from shared.core.people import decided
+from shared.core.submissions import LEASE, Decision, State, Submission, stamp
+from shared.engine.render import render
+from shared.ledger.ledger import Ledger
+from shared.ledger.triggers import GRACE, Sighting, TriggerState
+from shared.pipelines import published_pipeline
+from shared.schedules.schedule import delay
+
+logger = logging.getLogger(__name__)
+
+MAX_EVENT_BYTES = 60 * 1024
+"""A stored event is one binary property; the service takes 64 KiB."""
+
+RUN_NOW = "run_now"
+"""The decision to start something that did not come by itself."""
+
+type Head = Callable[[str, str, str], BlobFacts | None]
+"""Asks for a blob's facts by connection, container and path; None when it has vanished."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlobNotice:
+    """Somebody says that a blob was added or modified: only names, all else is for our own HEAD to find out."""
+
+    trigger: str
+    container: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accepted:
+    """The event is in the ledger.
+
+    Attributes:
+        submission: As the ledger has it.
+        won: Whether this delivery claimed it; else it was there before.
+        claimed_at: When the claim began, in seconds of the monotonic clock.
+    """
+
+    submission: Submission
+    won: bool
+    claimed_at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ignored:
+    """The event starts nothing.
+
+    Attributes:
+        reason: One sentence.
+        condition: The first condition that failed, in one word: a key of the triggers file where there is one.
+        value: What was held against it.
+    """
+
+    reason: str
+    condition: str
+    value: str
+
+
+class Accepting:
+    """Turns events into submissions.
+
+    Args:
+        config: Today's file.
+        ledger: Where claims are made.
+        head: Asks for a blob's facts.
+        clock: Says the time; aware.
+        monotonic: Seconds; the same clock that `Sending` compares with.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        ledger: Ledger,
+        head: Head,
+        clock: Callable[[], datetime],
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._config = config
+        self._ledger = ledger
+        self._head = head
+        self._clock = clock
+        self._monotonic = monotonic
+
+    def accept(
+        self, news: Event | BlobNotice, *, decision: Decision | None = None
+    ) -> Accepted | Ignored:
+        """Record that an event must start a run, or say why it starts nothing.
+
+        Args:
+            news: What happened.
+            decision: Who asked for it. What somebody wants run now (`run_now`) may be older than the trigger.
+
+        Raises:
+            LedgerUnavailable: The event is not safe yet: fail, so that the host or the caller delivers it again.
+            StorageUnavailable: The blob's facts could not be read: likewise.
+            RequestError: A request cannot become an event.
+        """
+        trigger = self._config.triggers[news.trigger]
+        event = self.look(trigger, news) if isinstance(news, BlobNotice) else news
+        asked = is_asked(decision)
+        ignored = event if isinstance(event, Ignored) else self._gate(trigger, event, asked=asked)
+        if ignored is not None:
+            self._log_ignored(news, ignored)
+            return ignored
+        assert not isinstance(event, Ignored)  # noqa: S101 — tells the type checker what the line above decided
+        return self._claim(trigger, event, decision)
+
+    def accept_past(self, event: ScheduleEvent) -> Accepted:
+        """Record an occurrence that a person asks for, however old it is: the trigger's floor does not count.
+
+        Raises:
+            LedgerUnavailable: The event is not safe yet.
+        """
+        return self._claim(self._config.triggers[event.trigger], event, None)
+
+    def skip_all(self, missed: Sequence[tuple[ScheduleEvent, str]]) -> None:
+        """Record occurrences that are missed on purpose, each with the reason.
+
+        Raises:
+            LedgerUnavailable: Some may not be recorded; give them all again.
+        """
+        now = self._clock()
+        skipped = [
+            replace(
+                self._unsent(self._config.triggers[event.trigger], event, now),
+                state=State.SKIPPED,
+                reason=reason,
+            )
+            for event, reason in missed
+        ]
+        self._ledger.record_all(skipped)
+        for submission in skipped:
+            logger.info(
+                "submission %s of trigger %s is skipped: %s",
+                submission.id,
+                submission.trigger,
+                submission.reason,
+                extra={
+                    "action": "submission_skipped",
+                    "trigger": submission.trigger,
+                    "submission": submission.id,
+                },
+            )
+
+    def look(self, trigger: Trigger, news: BlobNotice) -> BlobEvent | Ignored:
+        """Match by name, look at the blob, and match in full.
+
+        Raises:
+            StorageUnavailable: The blob's facts could not be read.
+        """
+        source = trigger.source
+        if not isinstance(source, BlobSource):
+            reason = f"trigger {trigger.name} does not start from blobs"
+            return Ignored(reason=reason, condition="source", value=trigger.source.source)
+        if news.container != source.datastore.container:
+            reason = f"container {news.container} is not the trigger's {source.datastore.container}"
+            return Ignored(reason=reason, condition="container", value=news.container)
+        mismatch = source.rule.mismatch(news.path)
+        if mismatch is not None:
+            return Ignored(
+                reason=mismatch.reason, condition=mismatch.condition, value=mismatch.value
+            )
+        facts = self._head(source.datastore.connection, news.container, news.path)
+        if facts is None:
+            return Ignored(reason="the blob has vanished", condition="exists", value="false")
+        if facts.is_folder:
+            reason = "it is a folder marker (hdi_isfolder)"
+            return Ignored(reason=reason, condition="folder", value="true")
+        return BlobEvent(
+            trigger=trigger.name,
+            account=facts.account,
+            container=facts.container,
+            path=facts.path,
+            url=facts.url,
+            etag=facts.etag,
+            size=facts.size,
+            last_modified=facts.last_modified,
+            metadata=facts.metadata,
+        )
+
+    def _gate(self, trigger: Trigger, event: Event, *, asked: bool) -> Ignored | None:
+        """Return why the trigger's own state keeps the event from starting anything."""
+        state = self._ledger.see(sighting(trigger, now=self._clock()))
+        return closed(trigger, state, event, asked=asked)
+
+    def _claim(self, trigger: Trigger, event: Event, decision: Decision | None) -> Accepted:
+        if len(dump_event(event)) > MAX_EVENT_BYTES:
+            raise RequestTooLarge(
+                f"the request takes more than {MAX_EVENT_BYTES // 1024} KiB in the ledger; send a path instead of data"
+            )
+        now = self._clock()
+        submission = self._submission(trigger, event, now, decision)
+        if decision is not None:
+            submission = decided(submission, decision)
+        claimed_at = self._monotonic()
+        claim = self._ledger.claim(submission)
+        if isinstance(event, HttpEvent) and not claim.won:
+            _check_same_request(claim.submission, event)
+        _log_claim(claim.submission, won=claim.won)
+        return Accepted(submission=claim.submission, won=claim.won, claimed_at=claimed_at)
+
+    def _submission(
+        self, trigger: Trigger, event: Event, now: datetime, decision: Decision | None
+    ) -> Submission:
+        identifier = event_id(event)
+        body, failure = b"", None
+        try:
+            body = build_run_body(self._config, trigger, event, stamp=stamp(identifier, 1))
+        except RenderError as error:
+            if isinstance(event, HttpEvent):
+                raise _callers_mistake(error) from error
+            failure = str(error)
+        submission = replace(self._unsent(trigger, event, now), body=body or None)
+        if failure:
+            return replace(submission, state=State.DEAD, reason=failure)
+        begin = _begin(trigger, event)
+        if begin > now and not is_asked(decision):
+            # It is claimed now and sent then, whatever becomes of this process or of the file's jitter meanwhile.
+            reason = f"waits until {print_instant(begin)}: the schedule has a jitter"
+            return replace(submission, state=State.PENDING, reason=reason, due=begin, since=begin)
+        return replace(submission, due=now + LEASE)
+
+    def _unsent(self, trigger: Trigger, event: Event, now: datetime) -> Submission:
+        """Return a submission of an event, before anything is decided or rendered."""
+        return Submission(
+            id=event_id(event),
+            trigger=trigger.name,
+            pipeline=trigger.pipeline.name,
+            kind=trigger.pipeline.kind,
+            place=trigger.pipeline.place,
+            event=event,
+            body=None,
+            created=now,
+            updated=now,
+            capability=secrets.token_urlsafe(24),
+        )
+
+    def _log_ignored(self, news: Event | BlobNotice, ignored: Ignored) -> None:
+        what = news.path if isinstance(news, BlobNotice | BlobEvent) else "event"
+        logger.info(
+            "trigger %s ignores %s: %s",
+            news.trigger,
+            what,
+            ignored.reason,
+            extra={"action": "event_ignored", "trigger": news.trigger, "reason": ignored.reason},
+        )
+
+
+def _callers_mistake(error: RenderError) -> RequestError:
+    """Return what a value that cannot be made says to the caller who sent what it is made of."""
+    if isinstance(error, BodyTooLarge):
+        return RequestTooLarge(str(error))
+    if isinstance(error, MissingValue):
+        problem = Problem(where=error.name, message=f"is missing: {error.where} uses it")
+        return InvalidRequest(f"the trigger needs {error.name}", problems=[problem])
+    problem = Problem(where=error.where, message=str(error).removeprefix(f"{error.where}: "))
+    return InvalidRequest("a value cannot be made from this request", problems=[problem])
+
+
+def is_asked(decision: Decision | None) -> bool:
+    """Return whether somebody wants exactly this to run, now, however old it is."""
+    return decision is not None and decision.action == RUN_NOW
+
+
+def build_run_body(config: Config, trigger: Trigger, event: Event, *, stamp: str) -> bytes:
+    """Return the body of an event's run, rendered with today's file.
+
+    Raises:
+        RenderError: A value cannot be made from this event.
+    """
+    return published_pipeline.build_body(render(config, trigger, event), stamp=stamp)
+
+
+def sighting(trigger: Trigger, *, now: datetime) -> Sighting:
+    """Return what a first sight of a trigger at this moment records.
+
+    `start: now` sets the floor 15 minutes back, since the upload that woke a sleeping app must count.
+    """
+    start = trigger.source.start if isinstance(trigger.source, BlobSource) else Start.NOW
+    match start:
+        case Start.BEGINNING:
+            floor = None
+        case Start.NOW:
+            floor = now - GRACE
+        case _:
+            floor = start
+    behind = None
+    if isinstance(trigger.source, ScheduleSource) and trigger.source.schedule.run_at_start:
+        # The first sight's own minute is an occurrence, so it must not count as recorded yet.
+        behind = first_minute(now) - timedelta.resolution
+    return Sighting(
+        name=trigger.name, place=trigger.source.place, floor=floor, time=now, behind=behind
+    )
+
+
+def first_minute(first_seen: datetime) -> datetime:
+    """Return what schedules without a start are counted from: the first sight, cut to the minute."""
+    return first_seen.replace(second=0, microsecond=0)
+
+
+def _begin(trigger: Trigger, event: Event) -> datetime:
+    """Return when an event's run may start: an occurrence's own time, and its jitter."""
+    if not isinstance(trigger.source, ScheduleSource) or not trigger.source.jitter:
+        return event.time
+    return event.time + delay(event_id(event), at_most=trigger.source.jitter)
+
+
+def closed(
+    trigger: Trigger, state: TriggerState, event: Event, *, asked: bool = False
+) -> Ignored | None:
+    """Return why a trigger's state keeps an event from starting anything, or None.
+
+    Args:
+        trigger: The trigger.
+        state: What the ledger knows of it.
+        event: What happened.
+        asked: Whether a person asks for exactly this: then it may be as old as it likes.
+    """
+    if not state.is_enabled(by_file=trigger.enabled):
+        who = "the triggers file" if state.enabled is None else "a person"
+        reason = f"trigger {state.name} is disabled by {who}"
+        return Ignored(reason=reason, condition="enabled", value="false")
+    if asked:
+        return None
+    time = f"{event.time:%Y-%m-%dT%H:%M:%SZ}"
+    if state.floor is not None and event.time < state.floor:
+        return Ignored(
+            reason=f"it happened at {time}, before the trigger's floor "
+            f"{state.floor:%Y-%m-%dT%H:%M:%SZ} (see `start` in the triggers file)",
+            condition="start",
+            value=time,
+        )
+    if state.in_gap(event.time):
+        reason = f"it happened at {time}, while the trigger was disabled"
+        return Ignored(reason=reason, condition="enabled", value=time)
+    return None
+
+
+def _check_same_request(known: Submission, event: HttpEvent) -> None:
+    if isinstance(known.event, HttpEvent) and known.event.fingerprint == event.fingerprint:
+        return
+    raise KeyReused(
+        f"this Idempotency-Key made submission {known.id} from another body; use a new key for a new request"
+    )
+
+
+def _log_claim(submission: Submission, *, won: bool) -> None:
+    if not won:
+        logger.info(
+            "submission %s of trigger %s is %s already",
+            submission.id,
+            submission.trigger,
+            submission.state,
+            extra={
+                "action": "event_repeated",
+                "trigger": submission.trigger,
+                "submission": submission.id,
+            },
+        )
+    elif submission.state is State.DEAD:
+        logger.error(
+            "submission %s of trigger %s is dead: %s",
+            submission.id,
+            submission.trigger,
+            submission.reason,
+            extra={
+                "action": "submission_dead",
+                "trigger": submission.trigger,
+                "submission": submission.id,
+            },
+        )
+    else:
+        logger.info(
+            "submission %s of trigger %s is claimed",
+            submission.id,
+            submission.trigger,
+            extra={
+                "action": "submission_claimed",
+                "trigger": submission.trigger,
+                "submission": submission.id,
+            },
+        )

@@ -1,0 +1,123 @@
+"""Fill in a trigger's values from an event. The same file and the same event always give the same values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from shared.config.model import (
+    Config,
+    DataPathTemplate,
+    DatasetReferenceTemplate,
+    Trigger,
+    ValueTemplates,
+)
+from shared.config.templates.template import Template
+from shared.core.errors import RenderError
+from shared.core.events import Event, HttpEvent
+from shared.core.runs import DataPath, Dataset, DatasetReference, RunValues, Scalar
+
+
+def render(config: Config, trigger: Trigger, event: Event) -> RunValues:
+    """Return what the event's run is started with.
+
+    What a caller sent over HTTP replaces the trigger's value of that name as it is: it is never read as a template.
+
+    Raises:
+        RenderError: A value cannot be made from this event.
+    """
+    values = trigger.values
+    names = {"trigger": {"name": trigger.name}, "event": {"time": event.time}, **event.names()}
+    parameters, data_paths = _asked(config, values, event)
+    experiment = (
+        event.experiment
+        if isinstance(event, HttpEvent) and event.experiment is not None
+        else values.experiment.render_text(names, where="experiment")
+    )
+    if not experiment.strip():
+        raise RenderError("experiment", "is empty for this event; Azure ML needs a name")
+    return RunValues(
+        experiment=experiment,
+        parameters={
+            name: parameters[name]
+            if name in parameters
+            else _scalar(value, names, where=f"parameters.{name}")
+            for name, value in values.parameters.items()
+        },
+        data_paths={
+            name: data_paths[name]
+            if name in data_paths
+            else _data_path(value, names, where=f"data_paths.{name}")
+            for name, value in values.data_paths.items()
+        },
+        datasets={
+            name: _dataset(value, names, where=f"datasets.{name}")
+            for name, value in values.datasets.items()
+        },
+        tags={
+            name: value.render_text(names, where=f"tags.{name}")
+            for name, value in values.tags.items()
+        },
+        properties=values.properties,
+        description=values.description.render_text(names, where="description")
+        if values.description
+        else None,
+        run_source=values.run_source,
+        run_type=values.run_type,
+        continue_on_step_failure=values.continue_on_step_failure,
+    )
+
+
+def _asked(
+    config: Config, values: ValueTemplates, event: Event
+) -> tuple[Mapping[str, Scalar], Mapping[str, DataPath]]:
+    """Return the parameters and data paths that a caller set.
+
+    The names were checked when the request came (`shared.web.api.requests`); a replay meets today's file.
+    """
+    if not isinstance(event, HttpEvent):
+        return {}, {}
+    for name in event.parameters.keys() - values.parameters.keys():
+        raise RenderError(f"parameters.{name}", "the file no longer lists this parameter")
+    for name in event.data_paths.keys() - values.data_paths.keys():
+        raise RenderError(f"data_paths.{name}", "the file no longer lists this data path")
+    paths: dict[str, DataPath] = {}
+    for name, value in event.data_paths.items():
+        if isinstance(value, str):
+            paths[name] = DataPath(datastore=values.data_paths[name].datastore, path=value)
+        elif value["datastore"] in config.datastores:
+            paths[name] = DataPath(datastore=value["datastore"], path=value["path"])
+        else:
+            found = value["datastore"]
+            raise RenderError(
+                f"data_paths.{name}", f"the file no longer declares datastore {found}"
+            )
+    return event.parameters, paths
+
+
+def _scalar(value: Template | Scalar, names: Mapping[str, Any], *, where: str) -> Scalar:
+    return value.render(names, where=where) if isinstance(value, Template) else value
+
+
+def _data_path(value: DataPathTemplate, names: Mapping[str, Any], *, where: str) -> DataPath:
+    return DataPath(datastore=value.datastore, path=value.path.render_text(names, where=where))
+
+
+def _dataset(
+    value: Template | DatasetReferenceTemplate | DataPathTemplate,
+    names: Mapping[str, Any],
+    *,
+    where: str,
+) -> Dataset:
+    match value:
+        case Template():
+            return value.render_text(names, where=where)
+        case DataPathTemplate():
+            return _data_path(value, names, where=where)
+        case DatasetReferenceTemplate():
+            parts = {
+                part: template.render_text(names, where=f"{where}.{part}")
+                for part in ("name", "version", "id")
+                if (template := getattr(value, part)) is not None
+            }
+            return DatasetReference(**parts)

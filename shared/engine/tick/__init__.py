@@ -1,0 +1,1 @@
+"""What the timer function does each minute."""

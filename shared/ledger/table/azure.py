@@ -1,0 +1,229 @@
+"""A `Table` in Azure Table Storage (Azurite locally), through azure-data-tables.
+
+The package, and the connection, are loaded with the first call: nothing touches the network at import.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Sequence
+from http.client import HTTPException
+from typing import TYPE_CHECKING, Any
+
+from shared.core.redaction import redact
+from shared.ledger.table.protocol import (
+    MAX_OPERATIONS,
+    PAGE_ROWS,
+    Delete,
+    Insert,
+    Merge,
+    Operation,
+    Page,
+    Row,
+    RowConflict,
+    RowRefused,
+    TableUnavailable,
+)
+
+if TYPE_CHECKING:
+    from azure.data.tables import TableClient, TableEntity
+
+PARTITION = "v1"
+"""The schema's version: one partition, so that one transaction can hold a claim and whatever limits it."""
+
+CLIENT_OPTIONS: dict[str, Any] = {
+    "connection_timeout": 5,  # seconds
+    "read_timeout": 30,  # seconds for one read; the service itself gives up after 30 s
+    "retry_total": 3,
+    "retry_backoff_factor": 0.4,
+    "retry_backoff_max": 5,
+    "logging_enable": False,
+}
+"""Retries of the client itself: short, since the ledger reads back and tries again, and the host after that."""
+
+GARBLED = (HTTPException, ValueError)
+"""What azure-core lets escape when it reads the parts of a cut or garbled answer to a transaction."""
+
+_CONFLICTS = {
+    "EntityAlreadyExists",
+    "UpdateConditionNotSatisfied",
+    "ConditionNotMet",
+    "ResourceNotFound",
+    "EntityNotFound",
+}
+_REFUSALS = {
+    "InvalidInput",
+    "InvalidDuplicateRow",
+    "EntityTooLarge",
+    "PropertyValueTooLarge",
+    "RequestBodyTooLarge",
+    "CommandsInBatchActOnDifferentPartitions",
+    "OutOfRangeInput",
+}
+
+
+class AzureTable:
+    """One partition of a table in a storage account; the table is made when it is missing.
+
+    Args:
+        connect: Makes the client, once, with the first call.
+        described: Names the table and the account in errors; holds no secret.
+    """
+
+    def __init__(self, connect: Callable[[], TableClient], *, described: str) -> None:
+        self._connect = connect
+        self._described = described
+        self._client: TableClient | None = None
+        self._lock = threading.Lock()
+
+    def transact(self, operations: Sequence[Operation]) -> Sequence[str]:
+        """See `Table.transact`."""
+        if len(operations) > MAX_OPERATIONS:
+            raise RowRefused(
+                f"{len(operations)} operations, and at most {MAX_OPERATIONS} are allowed"
+            )
+        request = [_encode(operation) for operation in operations]
+
+        def carry_out(client: TableClient) -> Sequence[str]:
+            answers = client.submit_transaction(request)
+            if len(answers) != len(request):
+                raise TableUnavailable(f"{self._described}: the answer was cut short")
+            return [str(answer.get("etag") or "") for answer in answers]
+
+        return self._call(carry_out)
+
+    def get(self, key: str) -> Row | None:
+        """See `Table.get`."""
+        from azure.core.exceptions import ResourceNotFoundError
+
+        def read(client: TableClient) -> Row | None:
+            try:
+                return _decode(client.get_entity(PARTITION, key))
+            except ResourceNotFoundError as error:
+                if _code(error) == "TableNotFound":
+                    raise
+                return None
+
+        return self._call(read)
+
+    def page(
+        self, start: str, end: str, *, limit: int = PAGE_ROWS, continuation: str | None = None
+    ) -> Page:
+        """See `Table.page`."""
+
+        def read(client: TableClient) -> Page:
+            pages = client.query_entities(
+                "PartitionKey eq @partition and RowKey ge @start and RowKey lt @end",
+                parameters={"partition": PARTITION, "start": start, "end": end},
+                results_per_page=min(limit, PAGE_ROWS),
+            ).by_page(json.loads(continuation) if continuation else None)
+            rows = [_decode(entity) for entity in next(pages, ())]
+            token = getattr(pages, "continuation_token", None)
+            return Page(rows, json.dumps(token) if token else None)
+
+        return self._call(read)
+
+    def close(self) -> None:
+        """Close the connections."""
+        with self._lock:
+            if self._client is not None:
+                self._client.close()
+                self._client = None
+
+    def _connected(self) -> TableClient:
+        with self._lock:
+            if self._client is None:
+                self._client = self._connect()
+            return self._client
+
+    def _call[T](self, call: Callable[[TableClient], T]) -> T:
+        try:
+            return self._translated(call)
+        except _TableMissingError:
+            self._translated(_create_table)
+            return self._translated(call)
+
+    def _translated[T](self, call: Callable[[TableClient], T]) -> T:
+        """Call, and say what went wrong in the words of the seam."""
+        import requests
+        import urllib3
+        from azure.core.exceptions import AzureError
+
+        from shared.core.errors import TokenUnavailable
+
+        client = self._connected()
+        try:
+            return call(client)
+        except AzureError as error:
+            code = _code(error)
+            text = f"{self._described}: {redact(_summary(error))}"
+            if code == "TableNotFound":
+                raise _TableMissingError(text) from error
+            if code in _CONFLICTS:
+                raise RowConflict(text) from error
+            if code in _REFUSALS:
+                raise RowRefused(text) from error
+            raise TableUnavailable(text) from error
+        except TokenUnavailable as error:
+            raise TableUnavailable(f"{self._described}: {error}") from error
+        except (*GARBLED, requests.RequestException, urllib3.exceptions.HTTPError) as error:
+            raise TableUnavailable(
+                f"{self._described}: the answer was unreadable: {type(error).__name__}"
+            ) from error
+
+
+class _TableMissingError(Exception):
+    """The table is not there yet."""
+
+
+def _create_table(client: TableClient) -> None:
+    from azure.core.exceptions import ResourceExistsError
+
+    try:
+        client.create_table()
+    except ResourceExistsError:
+        return  # another instance was faster
+
+
+def _encode(operation: Operation) -> tuple[Any, ...]:
+    from azure.core import MatchConditions
+    from azure.data.tables import UpdateMode
+
+    entity: dict[str, Any] = {"PartitionKey": PARTITION, "RowKey": operation.key}
+    match operation:
+        case Insert(values=values):
+            return ("create", {**entity, **values})
+        case Delete():
+            return ("delete", entity)
+        case Merge(values=values, etag=None):
+            return ("upsert", {**entity, **values}, {"mode": UpdateMode.MERGE})
+        case Merge(values=values, etag=etag):
+            return (
+                "update",
+                {**entity, **values},
+                {
+                    "mode": UpdateMode.MERGE,
+                    "etag": etag,
+                    "match_condition": MatchConditions.IfNotModified,
+                },
+            )
+
+
+def _decode(entity: TableEntity) -> Row:
+    values = {
+        name: value for name, value in entity.items() if name not in {"PartitionKey", "RowKey"}
+    }
+    return Row(entity["RowKey"], values, str(entity.metadata["etag"]))
+
+
+def _code(error: Exception) -> str:
+    code = getattr(error, "error_code", None)
+    return str(getattr(code, "value", code) or "")
+
+
+def _summary(error: Exception) -> str:
+    """Return the first line of the service's message: the rest repeats ids and times."""
+    lines = str(error).splitlines()
+    status = getattr(error, "status_code", None)
+    return f"{status or type(error).__name__} {_code(error)} {lines[0] if lines else ''}".strip()

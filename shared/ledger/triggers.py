@@ -1,0 +1,371 @@
+"""Triggers' rows: when each was first seen, its floor, and whether a person switched it off.
+
+What is known is cached for 30 seconds by each process; the cache only saves reads.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from shared.core.errors import LedgerError
+from shared.core.events import print_instant, read_instant
+from shared.ledger import rows
+from shared.ledger.table.guarded import WRITE_TRIES, GuardedTable, unavailable
+from shared.ledger.table.protocol import (
+    MAX_OPERATIONS,
+    Insert,
+    Merge,
+    Operation,
+    Row,
+    RowConflict,
+    TableUnavailable,
+    Value,
+)
+
+logger = logging.getLogger(__name__)
+
+TRIGGER_CACHE = timedelta(seconds=30)
+KEPT_GAPS = 20
+GRACE = timedelta(minutes=15)
+"""How far before its first sight a trigger's floor lies: the upload that woke a sleeping app must count."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TriggerState:
+    """What the ledger knows of a trigger.
+
+    Attributes:
+        name: The trigger's name.
+        place: What the first sight was of; another place is a new first sight.
+        first_seen: When the trigger, with this place, was first seen.
+        floor: Events older than this start nothing; None when all count.
+        enabled: A person's override; None when there is none.
+        switched: When a person last switched it; None when nobody did.
+        switched_by: Who, where roles are on.
+        gaps: The last times in which it was disabled by a person, each from and until: what happened then is not
+            made up for. The last one has no end while it lasts.
+        enabled_at: When it was last switched on: nothing that a schedule missed before is made up for.
+        behind: How far the trigger's occurrences are recorded, when that is less far than the ticks came.
+        etag: The row's version; empty when it is not known.
+    """
+
+    name: str
+    place: str
+    first_seen: datetime
+    floor: datetime | None
+    enabled: bool | None = None
+    enabled_at: datetime | None = None
+    behind: datetime | None = None
+    switched: datetime | None = None
+    switched_by: str | None = None
+    gaps: tuple[tuple[datetime, datetime | None], ...] = ()
+    etag: str = field(default="", compare=False, repr=False)
+
+    def is_enabled(self, *, by_file: bool) -> bool:
+        """Return whether the trigger starts anything: a person's word, else the file's."""
+        return by_file if self.enabled is None else self.enabled
+
+    def in_gap(self, time: datetime) -> bool:
+        """Return whether an instant lies in a time, over by now, in which a person had disabled the trigger."""
+        return any(start <= time < end for start, end in self.gaps if end is not None)
+
+    def switch(
+        self, enabled: bool | None, *, by_file: bool, now: datetime, by: str | None
+    ) -> TriggerState:
+        """Return the state after a person switched it; the same when nothing changes.
+
+        Args:
+            enabled: The override; None returns to the file's value.
+            by_file: The file's value.
+            now: The time.
+            by: Who.
+        """
+        if enabled == self.enabled:
+            return self
+        after = replace(self, enabled=enabled, switched=now, switched_by=by)
+        was, will = self.is_enabled(by_file=by_file), after.is_enabled(by_file=by_file)
+        if was and not will:
+            return replace(after, gaps=(*self.gaps, (now, None))[-KEPT_GAPS:])
+        if was or not will:
+            return after
+        gaps = self.gaps
+        if gaps and gaps[-1][1] is None:
+            gaps = (*gaps[:-1], (gaps[-1][0], now))
+        return replace(after, enabled_at=now, gaps=gaps)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sighting:
+    """A trigger as today's file has it.
+
+    Attributes:
+        name: The trigger's name.
+        place: What a first sight is of.
+        floor: The floor to set at a first sight: None when everything that there is counts.
+        time: Now: what `first_seen` becomes at a first sight.
+        behind: What `behind` becomes at a first sight: a moment before an occurrence that the first sight itself is.
+    """
+
+    name: str
+    place: str
+    floor: datetime | None
+    time: datetime
+    behind: datetime | None = None
+
+
+class Sightings:
+    """The triggers' rows of a ledger.
+
+    Args:
+        table: Where they are.
+        monotonic: Seconds, for the age of what is cached.
+    """
+
+    def __init__(self, table: GuardedTable, *, monotonic: Callable[[], float]) -> None:
+        self._table = table
+        self._monotonic = monotonic
+        self._seen: dict[str, tuple[float, TriggerState]] = {}
+        self._lock = threading.Lock()
+
+    def see(self, sighting: Sighting) -> TriggerState:
+        """Return what is known of a trigger; its first sight is recorded.
+
+        Raises:
+            LedgerUnavailable: The table did not answer.
+        """
+        with self._lock:
+            read_at, known = self._seen.get(sighting.name, (0.0, None))
+        fresh = self._monotonic() - read_at < TRIGGER_CACHE.total_seconds()
+        if known is not None and known.place == sighting.place and fresh:
+            return known
+        return self._remember([self._see(sighting)])[sighting.name]
+
+    def see_all(self, sightings: Iterable[Sighting]) -> Mapping[str, TriggerState]:
+        """Do what `see` does for many triggers, past the cache: one query, and one write for 100 new ones.
+
+        A trigger whose row somebody edited is left out, and logged: the others go on.
+
+        Raises:
+            LedgerUnavailable: The table did not answer.
+        """
+        known = {row.key: row for row in self._table.range(*rows.TRIGGERS)}
+        states: list[TriggerState] = []
+        unseen: list[Sighting] = []
+        for sighting in sightings:
+            row = known.get(rows.trigger_key(sighting.name))
+            if row is None or row.values.get("place") != sighting.place:
+                unseen.append(sighting)
+                continue
+            try:
+                states.append(_decode(row))
+            except LedgerError as error:
+                logger.error(  # noqa: TRY400 — the error is the row's, and its text says all
+                    "trigger %s is left out: %s",
+                    sighting.name,
+                    error,
+                    extra={"action": "trigger_unreadable", "trigger": sighting.name},
+                )
+        for first in range(0, len(unseen), MAX_OPERATIONS):
+            batch = unseen[first : first + MAX_OPERATIONS]
+            new = [_first_sight(found, known.get(rows.trigger_key(found.name))) for found in batch]
+            try:
+                etags = self._table.transact([_record(state, known) for state in new])
+                states += map(_written, new, etags)
+            except (RowConflict, TableUnavailable):
+                # Another instance saw one of them first, or the answer was lost: one by one, what is there decides.
+                states += [self._see(sighting) for sighting in batch]
+        return self._remember(states)
+
+    def peek(self, sightings: Iterable[Sighting]) -> Mapping[str, TriggerState]:
+        """Return what is known of many triggers, or what a first sight would record; nothing is recorded.
+
+        Raises:
+            LedgerUnavailable: The table did not answer.
+        """
+        known = {row.key: row for row in self._table.range(*rows.TRIGGERS)}
+        states: dict[str, TriggerState] = {}
+        for sighting in sightings:
+            row = known.get(rows.trigger_key(sighting.name))
+            seen = row is not None and row.values.get("place") == sighting.place
+            states[sighting.name] = (
+                _decode(row) if seen and row is not None else _first_sight(sighting, row)
+            )
+        return states
+
+    def switch(
+        self, sighting: Sighting, change: Callable[[TriggerState], TriggerState]
+    ) -> TriggerState:
+        """Record that a person switched a trigger; its first sight too, if this is it.
+
+        Args:
+            sighting: The trigger as today's file has it.
+            change: Says what its state becomes. It must change nothing when what it does was done already.
+
+        Raises:
+            LedgerUnavailable: It may not be recorded.
+        """
+        failure: Exception | None = None
+        for _ in range(WRITE_TRIES):
+            before = self._see(sighting)
+            row = self._table.get(rows.trigger_key(sighting.name))
+            if row is None or row.values.get("place") != before.place:
+                continue  # somebody removed it, or another version of the file is at work
+            before = _decode(row)
+            after = change(before)
+            if after == before:
+                return self._remember([before])[before.name]
+            try:
+                etags = self._table.transact([Merge(row.key, _encode(after), row.etag)])
+            except (RowConflict, TableUnavailable) as error:
+                failure = error
+            else:
+                return self._remember([_written(after, etags[0])])[after.name]
+        raise unavailable(failure)
+
+    def _see(self, sighting: Sighting) -> TriggerState:
+        failure: Exception | None = None
+        for _ in range(WRITE_TRIES):
+            row = self._table.get(rows.trigger_key(sighting.name))
+            if row is not None and row.values.get("place") == sighting.place:
+                return _decode(row)
+            state = _first_sight(sighting, row)
+            try:
+                etags = self._table.transact([_record(state, {row.key: row} if row else {})])
+            except (RowConflict, TableUnavailable) as error:
+                failure = error
+            else:
+                return _written(state, etags[0])
+        raise unavailable(failure)
+
+    def known(self, name: str) -> TriggerState | None:
+        """Return what is recorded of a trigger, past the cache, or None; nothing is written.
+
+        Raises:
+            LedgerUnavailable: The table did not answer.
+        """
+        row = self._table.get(rows.trigger_key(name))
+        return _decode(row) if row is not None and "place" in row.values else None
+
+    def leave_behind(
+        self, marks: Mapping[str, datetime | None], states: Mapping[str, TriggerState]
+    ) -> None:
+        """Record how far triggers came that are behind the ticks (an instant), or that they are not any more (None).
+
+        A mark says that everything up to it is recorded, so any instance's is true, and it is written in any case.
+        That nothing is left is true for what this instance saw, so it is written only if the row is still as it was
+        read: else another instance may just have left something behind.
+
+        Raises:
+            LedgerUnavailable: Some are not recorded; do not move `evaluated_until`.
+        """
+        changes = [_mark(name, mark, states[name]) for name, mark in marks.items()]
+        for first in range(0, len(changes), MAX_OPERATIONS):
+            batch = changes[first : first + MAX_OPERATIONS]
+            try:
+                self._table.transact(batch)
+            except (RowConflict, TableUnavailable):
+                for change in batch:
+                    self._change(change)
+
+    def _change(self, change: Operation) -> None:
+        try:
+            self._table.transact([change])
+        except RowConflict:
+            return  # another instance's mark, or a new first sight: both are newer than what this one knows
+        except TableUnavailable as error:
+            raise unavailable(error) from error
+
+    def _remember(self, states: Iterable[TriggerState]) -> Mapping[str, TriggerState]:
+        read_at = self._monotonic()
+        found = {state.name: state for state in states}
+        with self._lock:
+            self._seen |= {name: (read_at, state) for name, state in found.items()}
+        return found
+
+
+def _first_sight(sighting: Sighting, row: Row | None) -> TriggerState:
+    if row is not None and "place" in row.values:
+        return replace(
+            _decode(row),
+            place=sighting.place,
+            first_seen=sighting.time,
+            floor=sighting.floor,
+            behind=sighting.behind,
+        )
+    return TriggerState(
+        name=sighting.name,
+        place=sighting.place,
+        first_seen=sighting.time,
+        floor=sighting.floor,
+        behind=sighting.behind,
+    )
+
+
+def _written(state: TriggerState, etag: str) -> TriggerState:
+    return replace(state, etag=etag)
+
+
+def _mark(name: str, mark: datetime | None, state: TriggerState) -> Merge:
+    values: dict[str, Value] = {"behind": print_instant(mark) if mark else ""}
+    return Merge(rows.trigger_key(name), values, None if mark else state.etag)
+
+
+def _record(state: TriggerState, known: Mapping[str, Row]) -> Operation:
+    key = rows.trigger_key(state.name)
+    if key in known:
+        return Merge(key, _encode(state), known[key].etag)
+    return Insert(key, _encode(state))
+
+
+def _encode(state: TriggerState) -> dict[str, Value]:
+    return {
+        "schema": rows.SCHEMA,
+        "place": state.place,
+        "first_seen": print_instant(state.first_seen),
+        "floor": print_instant(state.floor) if state.floor else "",
+        "enabled": "" if state.enabled is None else str(state.enabled).lower(),
+        "switched": print_instant(state.switched) if state.switched else "",
+        "switched_by": state.switched_by or "",
+        "gaps": json.dumps(
+            [[print_instant(start), print_instant(end) if end else ""] for start, end in state.gaps]
+        ),
+        "enabled_at": print_instant(state.enabled_at) if state.enabled_at else "",
+        "behind": print_instant(state.behind) if state.behind else "",
+    }
+
+
+def _decode(row: Row) -> TriggerState:
+    """Read a trigger's row.
+
+    Raises:
+        LedgerError: Somebody edited it.
+    """
+    try:
+        return _read(row)
+    except (KeyError, TypeError, ValueError) as error:
+        raise LedgerError(f"the row {row.key} cannot be read: {error}") from error
+
+
+def _read(row: Row) -> TriggerState:
+    enabled = str(row.values.get("enabled") or "")
+    return TriggerState(
+        name=row.key.removeprefix("trigger:"),
+        place=str(row.values["place"]),
+        first_seen=read_instant(str(row.values["first_seen"])),
+        floor=rows.read_optional(row.values.get("floor")),
+        enabled={"true": True, "false": False}.get(enabled),
+        switched=rows.read_optional(row.values.get("switched")),
+        switched_by=str(row.values.get("switched_by") or "") or None,
+        gaps=tuple(
+            (read_instant(start), rows.read_optional(end))
+            for start, end in json.loads(str(row.values.get("gaps") or "[]"))
+        ),
+        enabled_at=rows.read_optional(row.values.get("enabled_at")),
+        behind=rows.read_optional(row.values.get("behind")),
+        etag=row.etag,
+    )

@@ -1,0 +1,1 @@
+"""What people and scripts can ask for, from the API and the command line alike."""

@@ -1,0 +1,1 @@
+"""When a schedule has its occurrences, without I/O."""

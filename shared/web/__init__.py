@@ -1,0 +1,1 @@
+"""The HTTP side, free of the host's types."""

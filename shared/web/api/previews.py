@@ -1,0 +1,60 @@
+"""Read what a preview is asked about, for each trigger."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+
+from shared.config.model import BlobSource, Config, HttpSource, ScheduleSource, Trigger
+from shared.core.errors import InvalidRequest, Problem, RequestTooLarge
+from shared.core.events import ScheduleEvent
+from shared.engine.accept import BlobNotice, Ignored
+from shared.operations.preview import News
+from shared.web.api.models import PreviewBody
+from shared.web.api.requests import read_event, read_time
+from shared.web.exchange import Request
+
+
+def check_preview(body: PreviewBody) -> None:
+    """Check that exactly one thing is asked about.
+
+    Raises:
+        InvalidRequest: None, or several.
+    """
+    if sum(part is not None for part in (body.blob, body.time, body.request)) != 1:
+        message = "exactly one of `blob`, `time` and `request` is needed"
+        raise InvalidRequest(
+            "nothing can be said about this", problems=[Problem(where="body", message=message)]
+        )
+
+
+def news_for(config: Config, trigger: Trigger, body: PreviewBody, *, now: datetime) -> News:
+    """Return what would happen to a trigger.
+
+    Raises:
+        InvalidRequest: The time is none.
+    """
+    source = trigger.source
+    if body.blob is not None and isinstance(source, BlobSource):
+        container = body.blob.container or source.datastore.container
+        return BlobNotice(trigger=trigger.name, container=container, path=body.blob.path)
+    if body.time is not None:
+        time = read_time(body.time, where="time")
+        if isinstance(source, ScheduleSource):
+            return ScheduleEvent(trigger=trigger.name, time=time)
+    if body.request is not None and isinstance(source, HttpSource):
+        data = json.dumps(body.request.body, ensure_ascii=False).encode()
+        request = Request(url="", query=body.request.query, body=data)
+        try:
+            return read_event(config, trigger, request, now=now)
+        except (InvalidRequest, RequestTooLarge) as error:
+            first = error.problems[0] if error.problems else None
+            reason = f"{first.where}: {first.message}" if first else str(error)
+            return Ignored(
+                reason=reason, condition="request", value=first.where if first else "body"
+            )
+    return Ignored(
+        reason=f"trigger {trigger.name} starts from a {source.source}",
+        condition="source",
+        value=source.source,
+    )
