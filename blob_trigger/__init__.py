@@ -8,7 +8,7 @@ import azure.functions as func
 
 from shared.app import load
 from shared.config.model import BlobNews, BlobSource
-from shared.engine.accept import BlobNotice
+from shared.core.events import BlobNotice
 
 blueprint = func.Blueprint()
 app = load()

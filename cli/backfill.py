@@ -17,8 +17,9 @@ from cli.next import Instant
 from cli.submissions import open_operations
 from local.settings_file import SettingsFileBroken
 from shared.core.errors import TriggersError
-from shared.core.events import event_id, print_instant
+from shared.core.events import event_id
 from shared.core.submissions import ATTENTION
+from shared.core.times import print_instant
 from shared.operations.backfill import Backfilled, Candidate, Step, preview_backfill, run_backfill
 from shared.operations.submissions import Operations
 

@@ -20,8 +20,8 @@ from shared.config.load import load_config
 from shared.config.model import Trigger
 from shared.config.problems import nearest
 from shared.core.errors import NotFound, TriggersError
-from shared.core.events import print_instant, read_instant
-from shared.engine.accept import first_minute
+from shared.core.times import print_instant, read_instant
+from shared.core.trigger_state import first_minute
 from shared.operations.submissions import schedule_of
 from shared.schedules.upcoming import MAX_COUNT, Outlook, look_ahead
 

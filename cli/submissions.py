@@ -19,8 +19,8 @@ from cli.check import local_settings
 from local.settings_file import SettingsFileBroken
 from shared.app import APP_DIR, build
 from shared.core.errors import TriggersError
-from shared.core.events import print_instant
 from shared.core.submissions import State, Submission
+from shared.core.times import print_instant
 from shared.operations.listing import Wanted
 from shared.operations.submissions import Operations
 from shared.web.api.views import view_submission

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from cli.submissions import clear_errors, open_operations, print_json
-from shared.core.events import print_instant
+from shared.core.times import print_instant
 from shared.operations.triggers import TriggerReport
 from shared.web.api.views import starts_from, view_trigger
 

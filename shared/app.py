@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from shared.clients.blob_storage import Blobs
+from shared.clients.http_connections import kept_alive_session
 from shared.clients.identity import Tokens
-from shared.clients.transport import Transport, host_of, kept_alive_session
+from shared.clients.transport import Transport, host_of
 from shared.clients.workspace import Workspace, WorkspaceClient
 from shared.config.load import load_config
 from shared.config.model import Config

@@ -11,10 +11,10 @@ from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
 
 from local.chaos.faults import DEADLINE
-from shared.clients.transport import Answer, Transport
+from shared.clients.transport import Transport
 from shared.clients.workspace import Workspace
 from shared.config.model import Pipeline
-from shared.core.outcomes import Outcome
+from shared.core.outcomes import Outcome, ServiceAnswer
 from shared.core.runs import Look, RunFacts
 from shared.core.submissions import State
 from shared.ledger.table.protocol import PAGE_ROWS, Insert, Merge, Operation, Page, Row, Table
@@ -159,6 +159,6 @@ class HastyTransport(Transport):
         scope: str,
         body: bytes | None = None,
         deadline: timedelta = DEADLINE,
-    ) -> Answer:
+    ) -> ServiceAnswer:
         """See `Transport.send`."""
         return super().send(method, url, scope=scope, body=body, deadline=min(deadline, DEADLINE))

@@ -14,9 +14,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from local.chaos.options import CRASH_POINTS, START, ChaosOptions
-from shared.clients.blob_storage import BlobFacts
 from shared.core.events import (
     BlobEvent,
+    BlobFacts,
+    BlobNotice,
     Event,
     HttpEvent,
     ScheduleEvent,
@@ -24,7 +25,6 @@ from shared.core.events import (
     event_id,
     load_event,
 )
-from shared.engine.accept import BlobNotice
 
 ACCOUNT = "lake"
 CONTAINER = "data"

@@ -20,8 +20,8 @@ from local.chaos.plan import Delivery, make_plan
 from local.chaos.report import Counts, Report
 from local.chaos.workers import SKEW, Note
 from local.standins.azurite import Azurite
-from shared.core.events import read_instant
 from shared.core.submissions import LEASE
+from shared.core.times import read_instant
 
 AT_ONCE = 2
 """Commands under way in a worker, as a multiple of its threads."""

@@ -31,14 +31,13 @@ from local.chaos.fault_points import (
 from local.chaos.plan import facts_by_name, read_news
 from local.standins.storage_faults import FaultyAdapter, StorageChance
 from shared.app import App, compose
-from shared.clients.blob_storage import BlobFacts
 from shared.clients.http_connections import kept_alive_session
 from shared.clients.identity import Tokens
 from shared.clients.transport import host_of
 from shared.clients.workspace import WorkspaceClient
 from shared.config.load import load_config
 from shared.core.errors import StorageUnavailable, TriggersError
-from shared.engine.accept import Ignored
+from shared.core.events import BlobFacts, Ignored
 from shared.ledger.table.azure import CLIENT_OPTIONS, AzureTable
 
 logger = logging.getLogger(__name__)

@@ -13,9 +13,9 @@ from pathlib import Path
 
 from local.testing.memory_table import Fault, MemoryTable
 from shared.app import App, compose
-from shared.clients.blob_storage import BlobFacts
 from shared.config.load import load_config
 from shared.config.model import Config, Pipeline
+from shared.core.events import BlobFacts
 from shared.core.outcomes import Outcome, OutcomeKind
 from shared.core.runs import Look, RunFacts, RunGone
 from shared.core.submissions import Submission

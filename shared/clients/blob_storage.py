@@ -9,13 +9,13 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from shared.clients.identity import Tokens
 from shared.config.settings import Connection, storage_endpoint
 from shared.core.errors import SettingError, StorageUnavailable
+from shared.core.events import BlobFacts
 from shared.core.redaction import redact
 
 if TYPE_CHECKING:
@@ -23,37 +23,6 @@ if TYPE_CHECKING:
     from azure.storage.blob import BlobServiceClient
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BlobFacts:
-    """A blob as it is now.
-
-    Attributes:
-        account: The storage account's name.
-        container: The container's name.
-        path: The blob's whole name below the container, raw.
-        url: Its address, percent-encoded, without any SAS query.
-        etag: The version, without quotes.
-        size: Bytes.
-        last_modified: When this version was written; aware.
-        metadata: The blob's own metadata.
-    """
-
-    account: str
-    container: str
-    path: str
-    url: str
-    etag: str
-    size: int
-    last_modified: datetime
-    metadata: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def is_folder(self) -> bool:
-        """Whether it is a folder marker, as Data Lake Storage and its tools write them."""
-        lowered = {name.lower(): value for name, value in self.metadata.items()}
-        return lowered.get("hdi_isfolder", "").lower() == "true"
 
 
 class Blobs:

@@ -15,8 +15,7 @@ from __future__ import annotations
 import logging
 import time
 import uuid
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from datetime import timedelta
 from http.client import HTTPException
 from types import TracebackType
@@ -33,10 +32,9 @@ from urllib3.util import parse_url
 
 from shared.clients.http_connections import Call, WatchedAdapter, current_call, kept_alive_session
 from shared.clients.identity import Tokens
-from shared.config.settings import is_loopback
 from shared.core.errors import CallError, NotSent
-
-__all__ = ["Answer", "Transport", "host_of", "kept_alive_session"]
+from shared.core.outcomes import ServiceAnswer
+from shared.pipelines.workspaces import is_loopback
 
 logger = logging.getLogger(__name__)
 
@@ -54,23 +52,6 @@ MAX_ANSWER_BYTES = 1024 * 1024
 
 _FAULTS = (AzureError, requests.RequestException, HTTPError, HTTPException, OSError, ValueError)
 """What the libraries raise for a network's faults, and for a request that cannot be one."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """A whole answer.
-
-    Attributes:
-        status: The HTTP status.
-        headers: By lower-case name.
-        content: The body, decoded from any Content-Encoding.
-        request_id: The `x-ms-client-request-id` that was sent.
-    """
-
-    status: int
-    headers: Mapping[str, str]
-    content: bytes
-    request_id: str
 
 
 def host_of(url: str) -> str:
@@ -124,7 +105,7 @@ class Transport:
         scope: str,
         body: bytes | None = None,
         deadline: timedelta = DEADLINE,
-    ) -> Answer:
+    ) -> ServiceAnswer:
         """Call once, and return the whole answer, whatever its status.
 
         Args:
@@ -201,7 +182,7 @@ class Transport:
             )
         return host
 
-    def _run(self, request: HttpRequest, call: Call, scope: str) -> Answer:
+    def _run(self, request: HttpRequest, call: Call, scope: str) -> ServiceAnswer:
         # A proxy has no business with a call to this machine, where a token may go without TLS.
         proxies = {"http": "", "https": ""} if _stays_here(request.url) else None
         reset = current_call.set(call)
@@ -230,7 +211,7 @@ class Transport:
         if call.expired:
             raise call.too_late()
         headers = {name.lower(): value for name, value in response.headers.items()}
-        return Answer(
+        return ServiceAnswer(
             status=response.status_code,
             headers=headers,
             content=content,

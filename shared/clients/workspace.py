@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Protocol
 
 from shared.clients.identity import Tokens
-from shared.clients.transport import Answer, Transport
+from shared.clients.transport import Transport
 from shared.config.model import Pipeline
 from shared.core.errors import CallError, TokenUnavailable, WorkspaceUnavailable
-from shared.core.outcomes import Outcome
+from shared.core.outcomes import Outcome, ServiceAnswer, ServiceRequest
 from shared.core.runs import Look, RunFacts, RunGone
-from shared.pipelines import published_pipeline
-from shared.pipelines.answers import read_answer, read_failure
-from shared.pipelines.run_records import read_run, read_runs
+from shared.pipelines.answers import read_failure
+from shared.pipelines.kinds import KINDS
 from shared.pipelines.service_json import error_of, load_json
 
 READ_DEADLINE = timedelta(seconds=30)
@@ -45,12 +44,12 @@ class Workspace(Protocol):
 
 
 class WorkspaceClient:
-    """Starts runs, looks for them, follows and cancels them.
+    """Sends the requests of a pipeline's kind, and returns what their answers mean.
 
     Args:
         transport: Makes the calls.
         tokens: The identity that the calls are made with, for messages about it.
-        now: Says the time; aware.
+        now: Returns the current time (timezone-aware).
     """
 
     def __init__(
@@ -65,31 +64,34 @@ class WorkspaceClient:
         self._now = now
 
     def submit(self, pipeline: Pipeline, body: bytes) -> Outcome:
-        """POST a body to a pipeline, once, and say what became of it.
+        """Send a body to a pipeline, once, and return the outcome.
 
-        Nothing that a network, a service or an identity does makes it raise: that is what the outcome is for.
+        No fault of a network, a service or an identity makes it raise: the outcome says it.
         """
+        kind = KINDS[pipeline.kind]
+        request = kind.submit_request(pipeline.endpoint, body)
         try:
             answer = self._transport.send(
-                "POST", pipeline.endpoint, scope=pipeline.scope, body=body
+                request.method, request.url, scope=pipeline.scope, body=request.body
             )
         except (CallError, TokenUnavailable) as error:
             return read_failure(error)
-        return read_answer(
+        return kind.read_outcome(
             answer, identity=self._tokens.describe(), scope=pipeline.scope, now=self._now
         )
 
     def status(self, pipeline: Pipeline, run_id: str) -> RunFacts:
-        """Return how a run stands.
+        """Return a run with its status.
 
         Raises:
             RunGone: Azure ML does not know the run.
-            WorkspaceUnavailable: It did not say.
+            WorkspaceUnavailable: It gave no usable answer.
         """
-        answer = self._ask("GET", published_pipeline.run_url(pipeline.endpoint, run_id), pipeline)
+        kind = KINDS[pipeline.kind]
+        answer = self._ask(kind.status_request(pipeline.endpoint, run_id), pipeline)
         if answer.status == HTTPStatus.NOT_FOUND:
             raise RunGone(f"Azure ML does not know run {run_id}")
-        run = read_run(answer.content) if answer.status == HTTPStatus.OK else None
+        run = kind.read_run(answer)
         if run is None or run.id != run_id:
             raise WorkspaceUnavailable(f"run {run_id}: {_refusal(answer)}")
         return run
@@ -111,7 +113,7 @@ class WorkspaceClient:
         found = self._query(pipeline, experiment, stamp)
         if found:
             return Look(runs=tuple(found))
-        listed = self._listed(pipeline)
+        listed = self._list(pipeline, KINDS[pipeline.kind].list_request(pipeline.endpoint))
         by_stamp = [run for run in listed if run.stamp == stamp]
         if by_stamp:
             return Look(runs=tuple(by_stamp))
@@ -125,52 +127,49 @@ class WorkspaceClient:
 
         Raises:
             RunGone: Azure ML does not know the run.
-            WorkspaceUnavailable: It did not say that it will.
+            WorkspaceUnavailable: It did not confirm.
         """
-        url = published_pipeline.execution_url(pipeline.endpoint, run_id)
-        answer = self._ask("DELETE", url, pipeline)
+        request = KINDS[pipeline.kind].cancel_request(pipeline.endpoint, run_id)
+        answer = self._ask(request, pipeline)
         if answer.status == HTTPStatus.NOT_FOUND:
             raise RunGone(f"Azure ML does not know run {run_id}")
         if not HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
             raise WorkspaceUnavailable(f"run {run_id} could not be cancelled: {_refusal(answer)}")
 
-    def _query(self, pipeline: Pipeline, experiment: str, stamp: str) -> list[RunFacts]:
-        """Return the runs that run history shows with a stamp."""
-        url = published_pipeline.query_url(pipeline.endpoint, experiment)
-        if url is None:
-            return []
-        runs = self._list("POST", url, pipeline, body=published_pipeline.query_body(stamp))
-        return [run for run in runs if run.stamp == stamp]
-
-    def _listed(self, pipeline: Pipeline) -> list[RunFacts]:
-        return self._list("GET", published_pipeline.runs_url(pipeline.endpoint), pipeline)
-
-    def _list(
-        self, method: str, url: str, pipeline: Pipeline, *, body: bytes | None = None
-    ) -> list[RunFacts]:
-        try:
-            answer = self._ask(method, url, pipeline, body=body)
-        except WorkspaceUnavailable:
-            return []  # the transport has logged the call; a search that saw nothing does not count
-        runs = read_runs(answer.content) if answer.status == HTTPStatus.OK else None
-        return runs or []
-
-    def _ask(
-        self, method: str, url: str, pipeline: Pipeline, *, body: bytes | None = None
-    ) -> Answer:
-        try:
-            return self._transport.send(
-                method, url, scope=pipeline.scope, body=body, deadline=READ_DEADLINE
-            )
-        except (CallError, TokenUnavailable) as error:
-            raise WorkspaceUnavailable(read_failure(error).message or "no answer") from error
-
     def close(self) -> None:
         """Close all connections."""
         self._transport.close()
 
+    def _query(self, pipeline: Pipeline, experiment: str, stamp: str) -> list[RunFacts]:
+        """Return the runs that run history shows with a stamp."""
+        kind = KINDS[pipeline.kind]
+        request = kind.search_request(
+            pipeline.endpoint, experiment=experiment, correlation_id=stamp
+        )
+        runs = self._list(pipeline, request) if request is not None else []
+        return [run for run in runs if run.stamp == stamp]
 
-def _refusal(answer: Answer) -> str:
+    def _list(self, pipeline: Pipeline, request: ServiceRequest) -> Sequence[RunFacts]:
+        try:
+            answer = self._ask(request, pipeline)
+        except WorkspaceUnavailable:
+            return []  # the transport has logged the call; a search that saw nothing does not count
+        return KINDS[pipeline.kind].read_runs(answer) or []
+
+    def _ask(self, request: ServiceRequest, pipeline: Pipeline) -> ServiceAnswer:
+        try:
+            return self._transport.send(
+                request.method,
+                request.url,
+                scope=pipeline.scope,
+                body=request.body,
+                deadline=READ_DEADLINE,
+            )
+        except (CallError, TokenUnavailable) as error:
+            raise WorkspaceUnavailable(read_failure(error).message or "no answer") from error
+
+
+def _refusal(answer: ServiceAnswer) -> str:
     code, message = error_of(load_json(answer.content))
     said = ": ".join(part for part in (code, message) if part)
     return f"Azure ML answered {answer.status}" + (f" ({said})" if said else "")

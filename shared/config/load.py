@@ -23,7 +23,6 @@ from shared.config.model import (
     Pipeline,
     ScheduleSource,
     Trigger,
-    Workspace,
 )
 from shared.config.placeholders import Filler
 from shared.config.problems import Problems, report_unknown
@@ -41,6 +40,8 @@ from shared.core.errors import FileError, Problem
 from shared.core.events import Source
 from shared.core.submissions import OnUnknown, Policy
 from shared.core.times import read_duration
+from shared.pipelines.kinds import KINDS
+from shared.pipelines.workspaces import WorkspaceId, read_workspace
 
 MAX_BYTES = 1024 * 1024
 """1,000 triggers take a quarter of it; the host waits for the file at every cold start."""
@@ -121,7 +122,7 @@ class _Loader:
                 name=name,
                 kind=entry.kind,
                 endpoint=entry.endpoint,
-                scope=entry.scope or rules.SCOPES[workspace.cloud],
+                scope=entry.scope or KINDS[entry.kind].default_scope(workspace.cloud),
             )
             for name, entry in entries.items()
         }
@@ -176,14 +177,14 @@ class _Loader:
                 found[name] = entry
         return found
 
-    def _workspace(self, pipelines: Mapping[str, PipelineEntry]) -> Workspace:
+    def _workspace(self, pipelines: Mapping[str, PipelineEntry]) -> WorkspaceId:
         """Return the workspace: what the file says, else what the first endpoint's address does."""
         data = self._data.get("workspace", {})
         given = read_entry(WorkspaceEntry, data, ("workspace",), self.problems)
         first = next(iter(pipelines.values()), None)
-        read = rules.endpoint_parts(first.endpoint) if first else rules.EndpointParts()
+        read = read_workspace(first.endpoint) if first else WorkspaceId()
         said = given or WorkspaceEntry()
-        return Workspace(
+        return WorkspaceId(
             subscription=said.subscription or read.subscription,
             resource_group=said.resource_group or read.resource_group,
             name=said.name or read.name,

@@ -11,8 +11,9 @@ from enum import StrEnum
 from shared.config.path_rule import PathRule
 from shared.config.templates.template import Template
 from shared.core.events import Source
-from shared.core.runs import Scalar
 from shared.core.submissions import Policy
+from shared.pipelines.values import Scalar
+from shared.pipelines.workspaces import WorkspaceId
 from shared.schedules.schedule import CatchUp, Schedule
 
 
@@ -32,17 +33,6 @@ class Start(StrEnum):
     """None, but for the last 15 minutes: the upload that woke a sleeping app must count."""
     BEGINNING = "beginning"
     """All of them."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Workspace:
-    """The Azure ML workspace; each part is None when neither the file nor an endpoint tells it."""
-
-    subscription: str | None = None
-    resource_group: str | None = None
-    name: str | None = None
-    region: str | None = None
-    cloud: str = "public"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -235,7 +225,7 @@ class Config:
 
     file: str
     digest: str
-    workspace: Workspace
+    workspace: WorkspaceId
     datastores: Mapping[str, Datastore]
     pipelines: Mapping[str, Pipeline]
     triggers: Mapping[str, Trigger]

@@ -5,7 +5,6 @@ One source of truth: our own clients find an account by the very settings that t
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -25,19 +24,6 @@ TABLE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9]{2,62}")
 """Naming rule of tables (Azure documentation "Understanding the Table service data model")."""
 
 _MANAGED_IDENTITY = "managedidentity"
-
-
-def is_loopback(host: str) -> bool:
-    """Tell whether a host is this machine itself: 127.0.0.0/8, ::1 or `localhost`.
-
-    Args:
-        host: A host's name or address, without brackets.
-    """
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return host.lower() == "localhost"
-    return address in ipaddress.ip_network("127.0.0.0/8") or address == ipaddress.ip_address("::1")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,9 +10,11 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
+
+from shared.core.times import print_instant, read_instant
 
 MAX_HTTP_BODY_BYTES = 48 * 1024
 """A stored event must fit a binary table property of 64 KiB, with room for what surrounds the body."""
@@ -27,30 +29,6 @@ class Source(StrEnum):
     """A blob is added or modified."""
     HTTP = "http"
     """Somebody calls."""
-
-
-def print_instant(instant: datetime) -> str:
-    """Write an aware instant as `2027-03-27T01:30:00Z`, with a fraction only where there is one.
-
-    Raises:
-        ValueError: The instant has no zone.
-    """
-    if instant.tzinfo is None:
-        raise ValueError(f"{instant!r} has no time zone")
-    text = instant.astimezone(UTC).isoformat()
-    return text.removesuffix("+00:00") + "Z"
-
-
-def read_instant(text: str) -> datetime:
-    """Read what `print_instant` wrote, or any ISO 8601 instant with an offset.
-
-    Raises:
-        ValueError: Not an instant, or one without a zone.
-    """
-    instant = datetime.fromisoformat(text)
-    if instant.tzinfo is None:
-        raise ValueError(f"{text!r} has no time zone; write 2027-03-27T01:30:00Z")
-    return instant.astimezone(UTC)
 
 
 class Metadata(Mapping[str, str]):
@@ -291,3 +269,58 @@ def load_event(data: bytes) -> Event:
         return HttpEvent(**record)
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"not a stored event: {error}") from error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlobFacts:
+    """A blob as it is now.
+
+    Attributes:
+        account: The storage account's name.
+        container: The container's name.
+        path: The blob's whole name below the container, raw.
+        url: Its address, percent-encoded, without any SAS query.
+        etag: The version, without quotes.
+        size: Bytes.
+        last_modified: When this version was written; aware.
+        metadata: The blob's own metadata.
+    """
+
+    account: str
+    container: str
+    path: str
+    url: str
+    etag: str
+    size: int
+    last_modified: datetime
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether it is a folder marker, as Data Lake Storage and its tools write them."""
+        lowered = {name.lower(): value for name, value in self.metadata.items()}
+        return lowered.get("hdi_isfolder", "").lower() == "true"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlobNotice:
+    """Somebody says that a blob was added or modified: only names, all else is for our own HEAD to find out."""
+
+    trigger: str
+    container: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ignored:
+    """The event starts nothing.
+
+    Attributes:
+        reason: One sentence.
+        condition: The first condition that failed, in one word: a key of the triggers file where there is one.
+        value: What was held against it.
+    """
+
+    reason: str
+    condition: str
+    value: str

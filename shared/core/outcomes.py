@@ -6,6 +6,7 @@ The POST is not idempotent on Azure ML v1: it is sent again only when it is cert
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
@@ -53,3 +54,29 @@ class Outcome:
     retry_after: timedelta | None = None
     request_id: str | None = None
     service_request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceRequest:
+    """A request to one of Azure ML's services, before a token is added and it is sent."""
+
+    method: str
+    """`GET`, `POST`, …"""
+    url: str
+    """An absolute URL."""
+    body: bytes | None = None
+    """JSON."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceAnswer:
+    """A whole answer of one of Azure ML's services."""
+
+    status: int
+    """The HTTP status."""
+    headers: Mapping[str, str]
+    """By lower-case name."""
+    content: bytes
+    """The body, decoded from any Content-Encoding."""
+    request_id: str
+    """The `x-ms-client-request-id` that was sent."""

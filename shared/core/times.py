@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 _SPAN = re.compile(r"([1-9][0-9]{0,6})(s|m|h|d)\Z")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
@@ -30,3 +30,27 @@ def print_duration(span: timedelta) -> str:
         if seconds and seconds % size == 0:
             return f"{seconds // size}{unit}"
     return f"{seconds}s"
+
+
+def print_instant(instant: datetime) -> str:
+    """Write an aware instant as `2027-03-27T01:30:00Z`, with a fraction only where there is one.
+
+    Raises:
+        ValueError: The instant has no zone.
+    """
+    if instant.tzinfo is None:
+        raise ValueError(f"{instant!r} has no time zone")
+    text = instant.astimezone(UTC).isoformat()
+    return text.removesuffix("+00:00") + "Z"
+
+
+def read_instant(text: str) -> datetime:
+    """Read what `print_instant` wrote, or any ISO 8601 instant with an offset.
+
+    Raises:
+        ValueError: Not an instant, or one without a zone.
+    """
+    instant = datetime.fromisoformat(text)
+    if instant.tzinfo is None:
+        raise ValueError(f"{text!r} has no time zone; write 2027-03-27T01:30:00Z")
+    return instant.astimezone(UTC)

@@ -15,7 +15,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from shared.clients.blob_storage import BlobFacts
 from shared.config.model import BlobSource, Config, ScheduleSource, Start, Trigger
 from shared.core.errors import (
     BodyTooLarge,
@@ -29,19 +28,22 @@ from shared.core.errors import (
 )
 from shared.core.events import (
     BlobEvent,
+    BlobFacts,
+    BlobNotice,
     Event,
     HttpEvent,
+    Ignored,
     ScheduleEvent,
     dump_event,
     event_id,
-    print_instant,
 )
-from shared.core.people import decided
 from shared.core.submissions import LEASE, Decision, State, Submission, stamp
+from shared.core.times import print_instant
+from shared.core.transitions import decided
+from shared.core.trigger_state import GRACE, Sighting, closed, first_minute
 from shared.engine.render import render
 from shared.ledger.ledger import Ledger
-from shared.ledger.triggers import GRACE, Sighting, TriggerState
-from shared.pipelines import published_pipeline
+from shared.pipelines.kinds import KINDS
 from shared.schedules.schedule import delay
 
 logger = logging.getLogger(__name__)
@@ -57,15 +59,6 @@ type Head = Callable[[str, str, str], BlobFacts | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BlobNotice:
-    """Somebody says that a blob was added or modified: only names, all else is for our own HEAD to find out."""
-
-    trigger: str
-    container: str
-    path: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Accepted:
     """The event is in the ledger.
 
@@ -78,21 +71,6 @@ class Accepted:
     submission: Submission
     won: bool
     claimed_at: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ignored:
-    """The event starts nothing.
-
-    Attributes:
-        reason: One sentence.
-        condition: The first condition that failed, in one word: a key of the triggers file where there is one.
-        value: What was held against it.
-    """
-
-    reason: str
-    condition: str
-    value: str
 
 
 class Accepting:
@@ -308,7 +286,8 @@ def build_run_body(config: Config, trigger: Trigger, event: Event, *, stamp: str
     Raises:
         RenderError: A value cannot be made from this event.
     """
-    return published_pipeline.build_body(render(config, trigger, event), stamp=stamp)
+    values = render(config, trigger, event)
+    return KINDS[trigger.pipeline.kind].build_body(values, correlation_id=stamp)
 
 
 def sighting(trigger: Trigger, *, now: datetime) -> Sighting:
@@ -333,47 +312,11 @@ def sighting(trigger: Trigger, *, now: datetime) -> Sighting:
     )
 
 
-def first_minute(first_seen: datetime) -> datetime:
-    """Return what schedules without a start are counted from: the first sight, cut to the minute."""
-    return first_seen.replace(second=0, microsecond=0)
-
-
 def _begin(trigger: Trigger, event: Event) -> datetime:
     """Return when an event's run may start: an occurrence's own time, and its jitter."""
     if not isinstance(trigger.source, ScheduleSource) or not trigger.source.jitter:
         return event.time
     return event.time + delay(event_id(event), at_most=trigger.source.jitter)
-
-
-def closed(
-    trigger: Trigger, state: TriggerState, event: Event, *, asked: bool = False
-) -> Ignored | None:
-    """Return why a trigger's state keeps an event from starting anything, or None.
-
-    Args:
-        trigger: The trigger.
-        state: What the ledger knows of it.
-        event: What happened.
-        asked: Whether a person asks for exactly this: then it may be as old as it likes.
-    """
-    if not state.is_enabled(by_file=trigger.enabled):
-        who = "the triggers file" if state.enabled is None else "a person"
-        reason = f"trigger {state.name} is disabled by {who}"
-        return Ignored(reason=reason, condition="enabled", value="false")
-    if asked:
-        return None
-    time = f"{event.time:%Y-%m-%dT%H:%M:%SZ}"
-    if state.floor is not None and event.time < state.floor:
-        return Ignored(
-            reason=f"it happened at {time}, before the trigger's floor "
-            f"{state.floor:%Y-%m-%dT%H:%M:%SZ} (see `start` in the triggers file)",
-            condition="start",
-            value=time,
-        )
-    if state.in_gap(event.time):
-        reason = f"it happened at {time}, while the trigger was disabled"
-        return Ignored(reason=reason, condition="enabled", value=time)
-    return None
 
 
 def _check_same_request(known: Submission, event: HttpEvent) -> None:

@@ -15,7 +15,7 @@ from shared.config.model import (
 from shared.config.templates.template import Template
 from shared.core.errors import RenderError
 from shared.core.events import Event, HttpEvent
-from shared.core.runs import DataPath, Dataset, DatasetReference, RunValues, Scalar
+from shared.pipelines.values import DataPath, Dataset, DatasetReference, RunValues, Scalar
 
 
 def render(config: Config, trigger: Trigger, event: Event) -> RunValues:

@@ -15,6 +15,7 @@ from datetime import datetime
 
 from shared.core.errors import LedgerError
 from shared.core.submissions import OPEN, State, Submission
+from shared.core.trigger_state import Sighting, TriggerState
 from shared.ledger import rows
 from shared.ledger.table.guarded import WRITE_TRIES, GuardedTable, unavailable
 from shared.ledger.table.protocol import (
@@ -30,7 +31,7 @@ from shared.ledger.table.protocol import (
     Value,
 )
 from shared.ledger.tick import Tick, decode_tick, encode_tick
-from shared.ledger.triggers import Sighting, Sightings, TriggerState
+from shared.ledger.triggers import Sightings
 
 MAX_COUNT_PAGES = 10
 """Pages of 1,000 that a count reads at most."""

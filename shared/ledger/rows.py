@@ -24,9 +24,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from shared.core.errors import LedgerError, NewerRow
-from shared.core.events import dump_event, load_event, print_instant, read_instant
+from shared.core.events import dump_event, load_event
 from shared.core.outcomes import OutcomeKind
 from shared.core.submissions import ATTENTION, LEASE, Attempt, Decision, State, Submission
+from shared.core.times import print_instant, read_instant
 from shared.ledger.table.protocol import Row, Value
 
 SCHEMA = 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from shared.core.events import print_instant
+from shared.core.times import print_instant
 from shared.ledger import rows
 from shared.ledger.table.protocol import Row, Value
 

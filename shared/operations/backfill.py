@@ -13,7 +13,7 @@ from itertools import islice
 from shared.core.errors import InvalidRequest, NotAllowed, RenderError
 from shared.core.events import ScheduleEvent, event_id
 from shared.core.submissions import State, Submission
-from shared.engine.accept import first_minute
+from shared.core.trigger_state import first_minute
 from shared.engine.tick.occurrences import schedule_event
 from shared.operations.submissions import Operations, schedule_of
 

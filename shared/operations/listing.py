@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from shared.core.errors import InvalidRequest, LedgerError, Problem
-from shared.core.events import read_instant
 from shared.core.submissions import ATTENTION, State, Submission
+from shared.core.times import read_instant
 from shared.ledger.ledger import Ledger
 from shared.ledger.table.protocol import Page, Row
 

@@ -7,20 +7,12 @@ from datetime import datetime
 
 from shared.config.model import Config, ScheduleSource, Trigger
 from shared.core.errors import RenderError, StorageUnavailable, TokenUnavailable
-from shared.core.events import Event, HttpEvent, ScheduleEvent, event_id
+from shared.core.events import BlobNotice, Event, HttpEvent, Ignored, ScheduleEvent, event_id
 from shared.core.submissions import stamp
-from shared.engine.accept import (
-    Accepting,
-    BlobNotice,
-    Ignored,
-    build_run_body,
-    closed,
-    first_minute,
-    sighting,
-)
+from shared.core.trigger_state import TriggerState, closed, first_minute
+from shared.engine.accept import Accepting, build_run_body, sighting
 from shared.engine.tick.occurrences import schedule_event
 from shared.ledger.ledger import Ledger
-from shared.ledger.triggers import TriggerState
 from shared.schedules.upcoming import look_ahead
 
 

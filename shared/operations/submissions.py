@@ -10,19 +10,12 @@ from datetime import datetime
 from shared.clients.workspace import Workspace
 from shared.config.model import Config, ScheduleSource, Trigger
 from shared.core.errors import NotAllowed, NotFound, WrongSource
-from shared.core.events import Event, ScheduleEvent
-from shared.core.people import check_replay, decided, dropped, replayed
+from shared.core.events import BlobNotice, Event, Ignored, ScheduleEvent
 from shared.core.runs import RunGone
 from shared.core.submissions import Decision, State, Submission, stamp
-from shared.engine.accept import (
-    Accepted,
-    Accepting,
-    BlobNotice,
-    Ignored,
-    build_run_body,
-    first_minute,
-    sighting,
-)
+from shared.core.transitions import check_replay, decided, dropped, replayed
+from shared.core.trigger_state import first_minute
+from shared.engine.accept import Accepted, Accepting, build_run_body, sighting
 from shared.engine.send import Sending, moved_away
 from shared.engine.tick.occurrences import schedule_event
 from shared.ledger.ledger import Ledger

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from shared.config.model import ScheduleSource, Trigger
-from shared.engine.accept import first_minute, sighting
+from shared.core.trigger_state import TriggerState, first_minute
+from shared.engine.accept import sighting
 from shared.ledger.ledger import Ledger
 from shared.ledger.table.protocol import Row
-from shared.ledger.triggers import TriggerState
 from shared.operations.listing import latest_of
 from shared.schedules.upcoming import look_ahead
 

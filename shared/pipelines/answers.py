@@ -13,9 +13,8 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 
-from shared.clients.transport import Answer
 from shared.core.errors import CallError, NotSent, TokenUnavailable
-from shared.core.outcomes import Outcome, OutcomeKind
+from shared.core.outcomes import Outcome, OutcomeKind, ServiceAnswer
 from shared.core.redaction import redact
 from shared.pipelines.service_json import error_of, get_value, load_json, read_status, run_id_of
 
@@ -26,7 +25,7 @@ _SECONDS = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?")
 
 
 def read_answer(
-    answer: Answer, *, identity: str, scope: str, now: Callable[[], datetime]
+    answer: ServiceAnswer, *, identity: str, scope: str, now: Callable[[], datetime]
 ) -> Outcome:
     """Say what a submission's answer means.
 
@@ -60,8 +59,9 @@ def read_answer(
 def read_failure(error: CallError | TokenUnavailable) -> Outcome:
     """Say what it means that a call raised instead of answering.
 
-    What decides is whether a byte of the request may have left, which the call knows. It is not concluded from an error's class: azure-core's `ServiceRequestError` covers a refused connection as well as a TLS
-    error after the server had read the whole POST.
+    What decides is whether a byte of the request may have left, which the call knows. It is not concluded from an
+    error's class: azure-core's `ServiceRequestError` covers a refused connection as well as a TLS error after the
+    server had read the whole POST.
 
     Args:
         error: What `Transport.send` raised.
@@ -90,7 +90,12 @@ def _kind(status: int) -> OutcomeKind:
 
 
 def _message(
-    answer: Answer, kind: OutcomeKind, code: str | None, said: str | None, identity: str, scope: str
+    answer: ServiceAnswer,
+    kind: OutcomeKind,
+    code: str | None,
+    said: str | None,
+    identity: str,
+    scope: str,
 ) -> str:
     detail = ": ".join(part for part in (code, said) if part) or "it gave no reason"
     if kind is OutcomeKind.FORBIDDEN:

@@ -1,98 +1,171 @@
-"""The POST body of an Azure ML v1 published pipeline.
+"""Published pipelines of Azure ML v1.
 
-Its keys are those of `PipelineSubmissionInfo` in azureml-pipeline-core 1.62.0
-(`azureml/pipeline/core/_restclients/aeva/models/pipeline_submission_info.py`), `tags` in lower case among them. What is
-not set is not sent.
+The keys of the body are those of `PipelineSubmissionInfo` in azureml-pipeline-core 1.62.0
+(`azureml/pipeline/core/_restclients/aeva/models/pipeline_submission_info.py`), with `tags` in lower case. What is
+not set is not sent. The URLs are those of `aml_pipelines_api10.py` in the same package, and of `azureml/_restclient`
+in azureml-core 1.61.0.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from http import HTTPStatus
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import SplitResult, quote, urlsplit
 
 from shared.core.errors import BodyTooLarge, RenderError
-from shared.core.runs import DataPath, Dataset, DatasetReference, RunValues, Scalar
+from shared.core.outcomes import Outcome, ServiceAnswer, ServiceRequest
+from shared.core.runs import RunFacts
+from shared.pipelines.answers import read_answer
+from shared.pipelines.run_records import CORRELATION_KEY, read_run, read_runs
+from shared.pipelines.values import DataPath, Dataset, DatasetReference, RunValues, Scalar
+from shared.pipelines.workspaces import CLOUDS, PAGE_HOSTS, is_loopback
 
 MAX_BODY_BYTES = 60 * 1024
 """A body is one binary property of the ledger's row; the table service takes 64 KiB."""
 
-STAMP = "submission"
-"""The tag and property that hold our stamp: `[A-Za-z0-9_-]` only, since run history's filters do not escape."""
+_SUBMIT = re.compile(r".*/PipelineRuns/PipelineSubmit/[A-Za-z0-9-]+\Z", re.IGNORECASE)
 
 
-def build_body(values: RunValues, *, stamp: str) -> bytes:
-    """Write the body of a submission, as UTF-8 JSON.
+class PublishedPipeline:
+    """The kind `published_pipeline`. See `kinds.PipelineKind`."""
 
-    Parameters become text as the SDK writes them: `True`, `3`, `1.5`. Paths go raw, never percent-encoded.
+    name = "published_pipeline"
 
-    Args:
-        values: What the run is started with.
-        stamp: Our key of the submission, by which a lost run is found.
+    def check_endpoint(self, url: str) -> None:
+        """Check a submit URL. Any host is allowed, since private link has names of its own.
 
-    Raises:
-        RenderError: A text cannot be written in UTF-8.
-        BodyTooLarge: The body has more than 60 KiB.
-    """
-    record: dict[str, Any] = {
-        "ExperimentName": values.experiment,
-        "Description": values.description,
-        "RunSource": values.run_source,
-        "RunType": values.run_type,
-        "ParameterAssignments": {name: _text(value) for name, value in values.parameters.items()},
-        "DataPathAssignments": {name: _place(path) for name, path in values.data_paths.items()},
-        "DataSetDefinitionValueAssignments": {
-            name: _dataset(dataset) for name, dataset in values.datasets.items()
-        },
-        "ContinueRunOnStepFailure": values.continue_on_step_failure,
-        "tags": {**values.tags, STAMP: stamp},
-        "Properties": {**values.properties, STAMP: stamp},
-    }
-    _check_text(values)
-    sent = {key: value for key, value in record.items() if value is not None and value != {}}
-    body = json.dumps(sent, ensure_ascii=False, separators=(",", ":")).encode()
-    if len(body) > MAX_BODY_BYTES:
-        raise BodyTooLarge(len(body), limit=MAX_BODY_BYTES)
-    return body
+        Raises:
+            ValueError: It is not the submit URL of a published pipeline.
+        """
+        try:
+            parts = urlsplit(url)
+            host, _port = parts.hostname, parts.port
+        except ValueError:
+            host, parts = None, SplitResult("", "", "", "", "")
+        if not host or parts.scheme not in ("https", "http") or re.search(r"\s", url):
+            raise ValueError(
+                "an endpoint is an address that begins with https:// and ends with /PipelineRuns/PipelineSubmit/<id>"
+            )
+        if host.lower() in PAGE_HOSTS:
+            raise ValueError(
+                "this is the address of a page of the studio; copy the REST endpoint that the page shows, which ends "
+                "with /PipelineRuns/PipelineSubmit/<id>"
+            )
+        if parts.scheme == "http" and not is_loopback(host):
+            raise ValueError("the address must begin with https:// (http is for this machine only)")
+        if parts.username is not None or parts.password is not None:
+            raise ValueError("the address may hold no user name or password")
+        if "?" in url or "#" in url:
+            raise ValueError("the address may hold no ? query and no # fragment")
+        if not _SUBMIT.match(parts.path):
+            raise ValueError(
+                "the address of a published pipeline ends with /PipelineRuns/PipelineSubmit/<id>; "
+                "copy its REST endpoint from the studio"
+            )
+
+    def default_scope(self, cloud: str) -> str:
+        """Return the scope of a cloud's Azure Resource Manager."""
+        return CLOUDS[cloud].scope
+
+    def build_body(self, values: RunValues, *, correlation_id: str) -> bytes:
+        """Return the body of a run, as UTF-8 JSON.
+
+        Parameters become text as the SDK writes them: `True`, `3`, `1.5`. Paths go raw, never percent-encoded.
+
+        Args:
+            values: The values of the run.
+            correlation_id: Identifies the submission, so that a run whose answer was lost can be found.
+
+        Raises:
+            RenderError: A text cannot be written in UTF-8.
+            BodyTooLarge: The body has more than 60 KiB.
+        """
+        record: dict[str, Any] = {
+            "ExperimentName": values.experiment,
+            "Description": values.description,
+            "RunSource": values.run_source,
+            "RunType": values.run_type,
+            "ParameterAssignments": {
+                name: _text(value) for name, value in values.parameters.items()
+            },
+            "DataPathAssignments": {
+                name: _data_path(path) for name, path in values.data_paths.items()
+            },
+            "DataSetDefinitionValueAssignments": {
+                name: _dataset(dataset) for name, dataset in values.datasets.items()
+            },
+            "ContinueRunOnStepFailure": values.continue_on_step_failure,
+            "tags": {**values.tags, CORRELATION_KEY: correlation_id},
+            "Properties": {**values.properties, CORRELATION_KEY: correlation_id},
+        }
+        _check_text(values)
+        sent = {key: value for key, value in record.items() if value is not None and value != {}}
+        body = json.dumps(sent, ensure_ascii=False, separators=(",", ":")).encode()
+        if len(body) > MAX_BODY_BYTES:
+            raise BodyTooLarge(len(body), limit=MAX_BODY_BYTES)
+        return body
+
+    def submit_request(self, endpoint: str, body: bytes) -> ServiceRequest:
+        """Return the POST that starts a run."""
+        return ServiceRequest(method="POST", url=endpoint, body=body)
+
+    def read_outcome(
+        self, answer: ServiceAnswer, *, identity: str, scope: str, now: Callable[[], datetime]
+    ) -> Outcome:
+        """Return what an answer to the POST means: see `answers.read_answer`."""
+        return read_answer(answer, identity=identity, scope=scope, now=now)
+
+    def search_request(
+        self, endpoint: str, *, experiment: str, correlation_id: str
+    ) -> ServiceRequest | None:
+        """Return run history's query for runs that carry a correlation id; None if the endpoint has no history.
+
+        Run history's filters do not escape values, and a correlation id needs no escaping.
+        """
+        before, found, after = endpoint.partition("/pipelines/v1.0/")
+        if not found:
+            return None
+        workspace = after.partition("/PipelineRuns/")[0]
+        path = f"history/v1.0/{workspace}/experiments/{quote(experiment, safe='')}/runs:query"
+        query = {"filter": f'(Tags/{CORRELATION_KEY} eq "{correlation_id}")', "top": 100}
+        return ServiceRequest(
+            method="POST", url=f"{before}/{path}", body=json.dumps(query).encode()
+        )
+
+    def list_request(self, endpoint: str) -> ServiceRequest:
+        """Return the request for the pipeline's own list of runs."""
+        pipeline_id = endpoint.rstrip("/").rpartition("/")[2]
+        return ServiceRequest(method="GET", url=f"{_runs(endpoint)}/Pipeline/{pipeline_id}")
+
+    def status_request(self, endpoint: str, run_id: str) -> ServiceRequest:
+        """Return the request for a run's status."""
+        return ServiceRequest(method="GET", url=_run(endpoint, run_id))
+
+    def cancel_request(self, endpoint: str, run_id: str) -> ServiceRequest:
+        """Return the request that cancels a run: the `DELETE` of its execution."""
+        return ServiceRequest(method="DELETE", url=f"{_run(endpoint, run_id)}/Execution")
+
+    def read_run(self, answer: ServiceAnswer) -> RunFacts | None:
+        """Return the run that an answer shows, or None."""
+        return read_run(answer.content) if answer.status == HTTPStatus.OK else None
+
+    def read_runs(self, answer: ServiceAnswer) -> Sequence[RunFacts] | None:
+        """Return the runs that an answer lists, or None if it is not a list of runs."""
+        return read_runs(answer.content) if answer.status == HTTPStatus.OK else None
 
 
-def run_url(endpoint: str, run_id: str) -> str:
-    """Return the address of a run: `GET` shows it (azureml-pipeline-core 1.62.0, `aml_pipelines_api10.py`)."""
-    return f"{_service(endpoint)}/{quote(run_id, safe='')}"
-
-
-def execution_url(endpoint: str, run_id: str) -> str:
-    """Return the address of a run's execution: `DELETE` cancels it (the same source)."""
-    return f"{run_url(endpoint, run_id)}/Execution"
-
-
-def runs_url(endpoint: str) -> str:
-    """Return the address of the pipeline's own run list (the same source)."""
-    return f"{_service(endpoint)}/Pipeline/{endpoint.rstrip('/').rpartition('/')[2]}"
-
-
-def query_url(endpoint: str, experiment: str) -> str | None:
-    """Return the address of run history's query in an experiment; None where the endpoint does not tell it.
-
-    Source: azureml-core 1.61.0, `azureml/_restclient`: `/history/v1.0{workspace}/experiments/{name}/runs:query`.
-    """
-    before, found, after = endpoint.partition("/pipelines/v1.0/")
-    if not found:
-        return None
-    workspace = after.partition("/PipelineRuns/")[0]
-    return f"{before}/history/v1.0/{workspace}/experiments/{quote(experiment, safe='')}/runs:query"
-
-
-def query_body(stamp: str) -> bytes:
-    """Return the query for runs that carry a stamp; run history's filters do not escape, and a stamp needs none."""
-    return json.dumps({"filter": f'(Tags/{STAMP} eq "{stamp}")', "top": 100}).encode()
-
-
-def _service(endpoint: str) -> str:
+def _runs(endpoint: str) -> str:
     """Return an endpoint's part up to and with `/PipelineRuns`."""
     before, _, _ = endpoint.partition("/PipelineRuns/")
     return f"{before}/PipelineRuns"
+
+
+def _run(endpoint: str, run_id: str) -> str:
+    return f"{_runs(endpoint)}/{quote(run_id, safe='')}"
 
 
 def _text(value: Scalar) -> str:
@@ -100,7 +173,7 @@ def _text(value: Scalar) -> str:
     return repr(value) if isinstance(value, float) else str(value)
 
 
-def _place(path: DataPath) -> dict[str, str]:
+def _data_path(path: DataPath) -> dict[str, str]:
     return {"DataStoreName": path.datastore, "RelativePath": path.path}
 
 
@@ -108,7 +181,7 @@ def _dataset(dataset: Dataset) -> dict[str, Any]:
     if isinstance(dataset, str):
         return {"SavedDataSetReference": {"Id": dataset}}
     if isinstance(dataset, DataPath):
-        return {"LiteralValue": _place(dataset)}
+        return {"LiteralValue": _data_path(dataset)}
     return {"DataSetReference": _reference(dataset)}
 
 
@@ -121,7 +194,7 @@ def _check_text(values: RunValues) -> None:
     """Refuse lone surrogates, which UTF-8 cannot hold, with the place where one is."""
     places: dict[str, Mapping[str, Any]] = {
         "parameters": values.parameters,
-        "data_paths": {name: _place(path) for name, path in values.data_paths.items()},
+        "data_paths": {name: _data_path(path) for name, path in values.data_paths.items()},
         "datasets": {name: _dataset(dataset) for name, dataset in values.datasets.items()},
         "tags": values.tags,
         "properties": values.properties,

@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 
 from shared.core.redaction import redact
 from shared.core.runs import FAILED, RunFacts
-from shared.pipelines.published_pipeline import STAMP
 from shared.pipelines.service_json import (
     error_of,
     get_value,
@@ -15,6 +14,9 @@ from shared.pipelines.service_json import (
     run_id_of,
     text_of,
 )
+
+CORRELATION_KEY = "submission"
+"""The tag and the property of a run that hold its correlation id, `[A-Za-z0-9_-]` only."""
 
 
 def read_run(content: bytes) -> RunFacts | None:
@@ -57,7 +59,7 @@ def _run(record: object) -> RunFacts | None:
 
 def _stamp(record: object) -> str | None:
     for field in ("tags", "properties"):
-        found = get_value(get_value(record, field), STAMP)
+        found = get_value(get_value(record, field), CORRELATION_KEY)
         if isinstance(found, str):
             return found
     return None

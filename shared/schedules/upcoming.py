@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from itertools import chain, islice
 from typing import Any
 
-from shared.core.events import print_instant
+from shared.core.times import print_instant
 from shared.schedules.exclusions import print_days
 from shared.schedules.rule import LAST_INSTANT, Anchor
 from shared.schedules.schedule import Schedule

@@ -22,10 +22,10 @@ from shared.core.events import BlobEvent, HttpEvent, event_id
 from shared.core.outcomes import Outcome, OutcomeKind
 from shared.core.submissions import LEASE, State, Submission
 from shared.core.transitions import settle
+from shared.core.trigger_state import Sighting
 from shared.ledger.ledger import Ledger
 from shared.ledger.table.protocol import Delete, Insert, Merge, Table
 from shared.ledger.tick import Tick
-from shared.ledger.triggers import Sighting
 
 type MakeTable = Callable[..., Table]
 

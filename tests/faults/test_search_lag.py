@@ -24,8 +24,8 @@ from shared.clients.identity import Tokens
 from shared.clients.transport import Transport, host_of
 from shared.clients.workspace import WorkspaceClient
 from shared.config.load import load_config
+from shared.core.events import BlobNotice
 from shared.core.submissions import State, Submission
-from shared.engine.accept import BlobNotice
 
 pytestmark = pytest.mark.large
 

@@ -17,9 +17,10 @@ from azure.storage.blob import BlobServiceClient, ContainerClient
 
 from local.standins.azurite import Azurite
 from local.standins.http_server import Answer, HttpServer, Request
-from shared.clients.blob_storage import BlobFacts, Blobs
+from shared.clients.blob_storage import Blobs
 from shared.clients.identity import Tokens
 from shared.core.errors import SettingError, StorageUnavailable
+from shared.core.events import BlobFacts
 
 pytestmark = [pytest.mark.azurite, pytest.mark.xdist_group("azurite")]
 

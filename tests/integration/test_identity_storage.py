@@ -14,8 +14,8 @@ from local.standins.azurite import ACCOUNT, KEY, Azurite
 from local.standins.identity import IdentityEndpoint
 from local.standins.workspace.server import Workspace
 from shared.app import build
+from shared.core.events import BlobNotice
 from shared.core.submissions import State, Submission
-from shared.engine.accept import BlobNotice
 
 pytestmark = [pytest.mark.azurite, pytest.mark.xdist_group("azurite")]
 

@@ -19,9 +19,8 @@ from shared.core.errors import (
     RequestTooLarge,
     StorageUnavailable,
 )
-from shared.core.events import HttpEvent
+from shared.core.events import BlobNotice, HttpEvent, Ignored
 from shared.core.submissions import State, Submission
-from shared.engine.accept import BlobNotice, Ignored
 
 type MakeBench = Callable[..., Bench]
 

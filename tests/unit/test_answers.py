@@ -19,9 +19,8 @@ from urllib3.exceptions import (
     NewConnectionError,
 )
 
-from shared.clients.transport import Answer
 from shared.core.errors import CallError, NotSent, TokenUnavailable
-from shared.core.outcomes import Outcome, OutcomeKind
+from shared.core.outcomes import Outcome, OutcomeKind, ServiceAnswer
 from shared.pipelines.answers import read_answer, read_failure
 from shared.pipelines.service_json import read_status
 
@@ -33,7 +32,7 @@ TOKEN = "eyJhbGciOiJub25lIn0.eyJhdWQiOiJ4In0.c2ln"
 def read(status: int, content: Any = b"", **headers: str) -> Outcome:
     if not isinstance(content, bytes):
         content = json.dumps(content).encode()
-    answer = Answer(status=status, headers=headers, content=content, request_id="req-1")
+    answer = ServiceAnswer(status=status, headers=headers, content=content, request_id="req-1")
     return read_answer(
         answer, identity="the system-assigned managed identity", scope=SCOPE, now=lambda: NOW
     )

@@ -24,7 +24,6 @@ from shared.config.model import (
     HttpSource,
     ScheduleSource,
     Start,
-    Workspace,
 )
 from shared.config.path_rule import PathRule
 from shared.config.schema.file import BlobEntry, PipelineEntry, TriggerEntry
@@ -32,6 +31,7 @@ from shared.config.schema.schedule import ScheduleEntry
 from shared.config.schema.values import DatasetEntry
 from shared.config.templates.template import Template
 from shared.core.errors import FileError, Problem
+from shared.pipelines.workspaces import WorkspaceId
 from shared.schedules.cron import Cron
 from shared.schedules.exclusions import Exclusions
 from shared.schedules.recurrence import Frequency, Recurrence
@@ -251,7 +251,7 @@ triggers:
         assert http.values.parameters["input_string"] == Template(text="sample_string3")
         assert http.pipeline.scope == "https://management.azure.com/.default"
         assert http.pipeline.endpoint == ENDPOINT
-        assert config.workspace == Workspace(
+        assert config.workspace == WorkspaceId(
             subscription="s", resource_group="g", name="w", region="westeurope"
         )
 

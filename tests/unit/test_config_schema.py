@@ -19,6 +19,8 @@ from shared.config.schema.file import (
 )
 from shared.config.schema.schedule import ScheduleEntry
 from shared.config.schema.values import DatasetEntry, Entry, PlaceEntry
+from shared.pipelines.kinds import KINDS
+from shared.pipelines.workspaces import WorkspaceId, read_workspace
 
 MODELS: list[type[Entry]] = [
     TriggersFile, WorkspaceEntry, DatastoreEntry, PipelineEntry, TriggerEntry, ScheduleEntry,
@@ -60,6 +62,11 @@ def test_unknown_keys_are_refused(model: type[Entry]) -> None:
     assert "extra_forbidden" in {error["type"] for error in caught.value.errors()}
 
 
+def endpoint(text: str) -> str:
+    KINDS["published_pipeline"].check_endpoint(text)
+    return text
+
+
 GOOD: list[tuple[Callable[[str], str], str]] = [
     (rules.name, "a"),
     (rules.name, "a" * 63),
@@ -85,12 +92,12 @@ GOOD: list[tuple[Callable[[str], str], str]] = [
     (rules.start, "2027-03-27T01:30:00+02:00"),
     (rules.scope, "https://management.azure.com/.default"),
     (rules.scope, "https://ml.azure.com/.default"),
-    (rules.endpoint, f"https://westeurope.api.azureml.ms/pipelines/v1.0{WORKSPACE}{SUBMIT}"),
-    (rules.endpoint, f"https://westeurope.aether.ms/api/v1.0{WORKSPACE}{SUBMIT}"),
-    (rules.endpoint, f"https://private.example.com:8443/x{SUBMIT}"),
-    (rules.endpoint, f"http://127.0.0.1:5000{SUBMIT}"),
-    (rules.endpoint, f"http://localhost{SUBMIT}"),
-    (rules.endpoint, f"http://[::1]:80{SUBMIT}"),
+    (endpoint, f"https://westeurope.api.azureml.ms/pipelines/v1.0{WORKSPACE}{SUBMIT}"),
+    (endpoint, f"https://westeurope.aether.ms/api/v1.0{WORKSPACE}{SUBMIT}"),
+    (endpoint, f"https://private.example.com:8443/x{SUBMIT}"),
+    (endpoint, f"http://127.0.0.1:5000{SUBMIT}"),
+    (endpoint, f"http://localhost{SUBMIT}"),
+    (endpoint, f"http://[::1]:80{SUBMIT}"),
 ]
 
 
@@ -110,7 +117,7 @@ BAD: list[tuple[Callable[[str], str], str, str]] = [
     *[(rules.folder, text, "may not hold {, } or %") for text in ("{a}", "a}", "50%")],
     (rules.folder, "incoming/*.csv", "path is a folder, not a pattern"),
     (rules.pattern, "*.{csv,json}", "list one pattern for each"),
-    (rules.endpoint, "https://ml.azure.com/pipelines/x?wsid=/y", "a page of the studio"),
+    (endpoint, "https://ml.azure.com/pipelines/x?wsid=/y", "a page of the studio"),
     *[
         (rules.folder, text, "no / at its start")
         for text in ("/", "/a", "a//b", "a//", "a/../b", "..", ".", "a\\b")
@@ -126,22 +133,22 @@ BAD: list[tuple[Callable[[str], str], str, str]] = [
         for text in ("https://management.azure.com", "http://x/.default", "x/.default", "https:///.default")
     ],
     *[
-        (rules.endpoint, text, "begins with https://")
+        (endpoint, text, "begins with https://")
         for text in ("", "x", "ftp://x/", "https://", "https://[x", "https://x:y/", "https://x/ a")
     ],
     *[
-        (rules.endpoint, f"http://{host}{SUBMIT}", "http is for this machine only")
+        (endpoint, f"http://{host}{SUBMIT}", "http is for this machine only")
         for host in ("x.com", "10.0.0.1", "127.0.0.1.nip.io", "localhost.com")
     ],
-    (rules.endpoint, f"https://u:p@x.com{SUBMIT}", "no user name or password"),
-    (rules.endpoint, f"https://x.com{SUBMIT}?code=1", "no ? query and no # fragment"),
-    (rules.endpoint, f"https://x.com{SUBMIT}#a", "no ? query and no # fragment"),
+    (endpoint, f"https://u:p@x.com{SUBMIT}", "no user name or password"),
+    (endpoint, f"https://x.com{SUBMIT}?code=1", "no ? query and no # fragment"),
+    (endpoint, f"https://x.com{SUBMIT}#a", "no ? query and no # fragment"),
     *[
-        (rules.endpoint, f"https://x.com{path}", "ends with /PipelineRuns/PipelineSubmit/<id>")
+        (endpoint, f"https://x.com{path}", "ends with /PipelineRuns/PipelineSubmit/<id>")
         for path in ("", "/PipelineRuns/PipelineSubmit/", f"{SUBMIT}/", "/PipelineRuns/1")
     ],
     (
-        rules.endpoint,
+        endpoint,
         "https://x.com/PipelineRuns/PipelineEndpointSubmit/Id/1",
         "ends with /PipelineRuns/PipelineSubmit/<id>",
     ),
@@ -173,11 +180,11 @@ def test_a_slash_at_a_folders_end_is_dropped() -> None:
     ],
 )
 def test_an_endpoint_tells_its_workspace(host: str, region: str | None, cloud: str) -> None:
-    parts = rules.endpoint_parts(f"https://{host}/pipelines/v1.0{WORKSPACE}{SUBMIT}")
+    parts = read_workspace(f"https://{host}/pipelines/v1.0{WORKSPACE}{SUBMIT}")
     assert (parts.subscription, parts.resource_group, parts.name) == ("s", "g", "w")
     assert (parts.region, parts.cloud) == (region, cloud)
 
 
 def test_an_endpoint_without_a_workspace_tells_none() -> None:
-    parts = rules.endpoint_parts(f"http://127.0.0.1:5000{SUBMIT}")
-    assert parts == rules.EndpointParts()
+    parts = read_workspace(f"http://127.0.0.1:5000{SUBMIT}")
+    assert parts == WorkspaceId()

@@ -16,9 +16,8 @@ from shared.core.events import (
     dump_event,
     event_id,
     load_event,
-    print_instant,
-    read_instant,
 )
+from shared.core.times import print_instant, read_instant
 
 NOON = datetime(2027, 3, 27, 12, 0, tzinfo=UTC)
 

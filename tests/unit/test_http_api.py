@@ -16,16 +16,15 @@ from hypothesis import strategies as st
 from local.testing.app import Bench
 from local.testing.memory_table import Fault
 from shared.clients.transport import VERSION
-from shared.config.model import Workspace
 from shared.core.errors import InvalidRequest, StorageUnavailable
+from shared.core.events import BlobNotice, Ignored
 from shared.core.outcomes import Outcome, OutcomeKind
 from shared.core.submissions import State
-from shared.engine.accept import BlobNotice, Ignored
 from shared.ledger.table.protocol import Merge
 from shared.operations.listing import write_cursor
+from shared.pipelines.workspaces import WorkspaceId
 from shared.web.api import routes
 from shared.web.api.requests import read_json
-from shared.web.api.views import studio_url
 from shared.web.exchange import Reply, Request
 
 type MakeBench = Callable[..., Bench]
@@ -965,11 +964,11 @@ def test_a_request_id_that_is_none_is_replaced(make_bench: MakeBench) -> None:
     [("public", "ml.azure.com"), ("china", "studio.ml.azure.cn"), ("usgov", "ml.azure.us")],
 )
 def test_a_run_has_its_page_in_the_studio_of_its_cloud(cloud: str, host: str) -> None:
-    workspace = Workspace(subscription="s", resource_group="g h", name="w", cloud=cloud)
-    assert studio_url(workspace, "run/1") == (
+    workspace = WorkspaceId(subscription="s", resource_group="g h", name="w", cloud=cloud)
+    assert workspace.studio_url("run/1") == (
         f"https://{host}/runs/run%2F1?wsid=/subscriptions/s/resourcegroups/g%20h/workspaces/w"
     )
-    assert studio_url(replace(workspace, name=None), "run-1") is None
+    assert replace(workspace, name=None).studio_url("run-1") is None
 
 
 @pytest.mark.parametrize(

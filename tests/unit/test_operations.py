@@ -18,11 +18,10 @@ from shared.core.errors import (
     RenderError,
     WorkspaceUnavailable,
 )
-from shared.core.events import HttpEvent
+from shared.core.events import BlobNotice, HttpEvent, Ignored
 from shared.core.outcomes import Outcome, OutcomeKind
 from shared.core.runs import RunFacts
 from shared.core.submissions import State, Submission
-from shared.engine.accept import BlobNotice, Ignored
 from shared.ledger.table.protocol import Merge
 from shared.operations.listing import MAX_LIST_PAGES, Listing, Wanted, write_cursor
 

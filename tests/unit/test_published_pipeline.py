@@ -10,14 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.core.errors import BodyTooLarge, RenderError
-from shared.core.runs import DataPath, DatasetReference, RunValues, Scalar
-from shared.pipelines.published_pipeline import MAX_BODY_BYTES, build_body
+from shared.pipelines.published_pipeline import MAX_BODY_BYTES, PublishedPipeline
+from shared.pipelines.values import DataPath, DatasetReference, RunValues, Scalar
 
 STAMP = "0123456789abcdef0123456789abcdef-1"
 
 
 def body(values: RunValues) -> dict[str, Any]:
-    record: dict[str, Any] = json.loads(build_body(values, stamp=STAMP))
+    record: dict[str, Any] = json.loads(
+        PublishedPipeline().build_body(values, correlation_id=STAMP)
+    )
     return record
 
 
@@ -134,8 +136,9 @@ def test_paths_and_parameters_arrive_exactly(text: str) -> None:
 
 def test_text_goes_as_utf_8_and_raw() -> None:
     path = "in/a +%41 #?'\"😀.csv"
-    sent = build_body(
-        RunValues(experiment="e", data_paths={"d": DataPath(datastore="s", path=path)}), stamp=STAMP
+    sent = PublishedPipeline().build_body(
+        RunValues(experiment="e", data_paths={"d": DataPath(datastore="s", path=path)}),
+        correlation_id=STAMP,
     )
     assert "in/a +%41 #?'\\\"😀.csv".encode() in sent
 
@@ -158,19 +161,24 @@ def test_text_goes_as_utf_8_and_raw() -> None:
 )
 def test_half_a_character_is_a_clear_error(values: RunValues, where: str) -> None:
     with pytest.raises(RenderError) as caught:
-        build_body(values, stamp=STAMP)
+        PublishedPipeline().build_body(values, correlation_id=STAMP)
     assert caught.value.where == where
     assert "lone surrogate" in str(caught.value)
     str(caught.value).encode()
 
 
 def test_a_body_over_sixty_kib_is_a_clear_error_and_one_of_that_size_is_none() -> None:
-    empty = len(build_body(RunValues(experiment="e", parameters={"p": ""}), stamp=STAMP))
+    empty = len(
+        PublishedPipeline().build_body(
+            RunValues(experiment="e", parameters={"p": ""}), correlation_id=STAMP
+        )
+    )
     fits = RunValues(experiment="e", parameters={"p": "x" * (MAX_BODY_BYTES - empty)})
-    assert len(build_body(fits, stamp=STAMP)) == MAX_BODY_BYTES
+    assert len(PublishedPipeline().build_body(fits, correlation_id=STAMP)) == MAX_BODY_BYTES
     with pytest.raises(BodyTooLarge) as caught:
-        build_body(
-            RunValues(experiment="e", parameters={"p": "é" * (MAX_BODY_BYTES // 2)}), stamp=STAMP
+        PublishedPipeline().build_body(
+            RunValues(experiment="e", parameters={"p": "é" * (MAX_BODY_BYTES // 2)}),
+            correlation_id=STAMP,
         )
     assert str(caught.value) == (
         f"the submission's body has {caught.value.size} bytes, and at most 61440 can be kept; "

@@ -10,8 +10,8 @@ import pytest
 from local.testing.app import NOON, Bench
 from shared.core.errors import MissingValue, RenderError
 from shared.core.events import BlobEvent, Event, HttpEvent, ScheduleEvent
-from shared.core.runs import DataPath, DatasetReference, RunValues
 from shared.engine.render import render
+from shared.pipelines.values import DataPath, DatasetReference, RunValues
 
 type MakeBench = Callable[..., Bench]
 

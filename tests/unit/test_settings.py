@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from shared.config.settings import Connection, Service, Settings, is_loopback, storage_endpoint
+from shared.config.settings import Connection, Service, Settings, storage_endpoint
 from shared.core.errors import SettingError
+from shared.pipelines.workspaces import is_loopback
 
 HERE = Path("/app")
 PLAIN = "DefaultEndpointsProtocol=https;AccountName=a;AccountKey=c2VjcmV0;EndpointSuffix=core.windows.net"

@@ -19,15 +19,14 @@ from local.standins.http_server import Answer, Handler, HttpServer, Wire
 from local.standins.identity import IdentityEndpoint
 from local.standins.workspace.runs import EnumStyle
 from local.standins.workspace.server import Workspace
-from shared.clients import transport as transport_module
 from shared.clients.identity import Tokens
 from shared.clients.transport import CONNECT_TIMEOUT, Transport, host_of
 from shared.clients.workspace import WorkspaceClient
 from shared.config.model import Pipeline
 from shared.core.errors import CallError, TokenUnavailable
-from shared.core.outcomes import Outcome, OutcomeKind
-from shared.core.runs import DataPath, DatasetReference, RunValues
-from shared.pipelines.published_pipeline import build_body
+from shared.core.outcomes import Outcome, OutcomeKind, ServiceAnswer
+from shared.pipelines.published_pipeline import PublishedPipeline
+from shared.pipelines.values import DataPath, DatasetReference, RunValues
 
 pytestmark = pytest.mark.large
 
@@ -262,7 +261,7 @@ def test_an_answer_that_does_not_come_in_time_is_unknown(
 
 def send_within(monkeypatch: pytest.MonkeyPatch, deadline: timedelta) -> None:
     """Shorten the deadline of `send`, which the client has no reason to choose."""
-    whole: Callable[..., transport_module.Answer] = Transport.send
+    whole: Callable[..., ServiceAnswer] = Transport.send
     monkeypatch.setattr(
         Transport, "send", lambda *args, **options: whole(*args, **options, deadline=deadline)
     )
@@ -338,7 +337,9 @@ def test_the_stand_in_that_is_as_strict_as_the_sdks_models_starts_a_run(
         pipeline = Pipeline(name="p", kind="published_pipeline", endpoint=endpoint, scope=SCOPE)
         with Transport(tokens, hosts=frozenset({host_of(endpoint)})) as transport:
             client = WorkspaceClient(transport, tokens=tokens)
-            outcome = client.submit(pipeline, build_body(values, stamp="0123-1"))
+            outcome = client.submit(
+                pipeline, PublishedPipeline().build_body(values, correlation_id="0123-1")
+            )
         (submitted,) = workspace.submitted
     assert (outcome.kind, outcome.message) == (OutcomeKind.STARTED, None)
     assert outcome.run_id

@@ -17,9 +17,10 @@ from shared.clients.transport import Transport, host_of
 from shared.clients.workspace import WorkspaceClient
 from shared.config.model import Pipeline
 from shared.core.errors import WorkspaceUnavailable
-from shared.core.runs import RunFacts, RunGone, RunValues
-from shared.pipelines.published_pipeline import build_body, query_url, runs_url
+from shared.core.runs import RunFacts, RunGone
+from shared.pipelines.published_pipeline import PublishedPipeline
 from shared.pipelines.run_records import read_run, read_runs
+from shared.pipelines.values import RunValues
 
 SCOPE = "https://management.azure.com/.default"
 EXPERIMENT = "My experiment/with ü"
@@ -39,7 +40,9 @@ class House:
         )
 
     def start(self, stamp: str) -> str:
-        body = build_body(RunValues(experiment=EXPERIMENT), stamp=stamp)
+        body = PublishedPipeline().build_body(
+            RunValues(experiment=EXPERIMENT), correlation_id=stamp
+        )
         run_id = self.client.submit(self.pipeline, body).run_id
         assert run_id is not None
         return run_id
@@ -176,14 +179,15 @@ def test_a_run_is_cancelled(house: House) -> None:
 
 def test_run_history_is_asked_at_the_workspace_of_the_endpoint() -> None:
     endpoint = "https://westeurope.api.azureml.ms/pipelines/v1.0/subscriptions/s/PipelineRuns/PipelineSubmit/1"
-    assert query_url(endpoint, "My E/1") == (
+    kind = PublishedPipeline()
+    search = kind.search_request(endpoint, experiment="My E/1", correlation_id="x-1")
+    assert search is not None
+    assert search.url == (
         "https://westeurope.api.azureml.ms/history/v1.0/subscriptions/s/experiments/My%20E%2F1/runs:query"
     )
-    assert (
-        query_url("https://westeurope.aether.ms/api/v1.0/x/PipelineRuns/PipelineSubmit/1", "E")
-        is None
-    )
-    assert runs_url(endpoint).endswith("/PipelineRuns/Pipeline/1")
+    legacy = "https://westeurope.aether.ms/api/v1.0/x/PipelineRuns/PipelineSubmit/1"
+    assert kind.search_request(legacy, experiment="E", correlation_id="x-1") is None
+    assert kind.list_request(endpoint).url.endswith("/PipelineRuns/Pipeline/1")
 
 
 def test_a_record_of_run_history_is_read_too() -> None:

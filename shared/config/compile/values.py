@@ -11,9 +11,7 @@ from shared.config.problems import Problems, report_unknown
 from shared.config.schema.values import DatasetEntry, PlaceEntry, ValuesEntry
 from shared.config.templates.template import Template
 from shared.core.events import Source
-
-OUR_KEY = "submission"
-"""The tag and the property that hold our own key."""
+from shared.pipelines.run_records import CORRELATION_KEY
 
 type Layers = tuple[tuple[ValuesEntry, Path], ...]
 """Values and where they stand: the pipeline's first, then the trigger's, which win."""
@@ -116,7 +114,7 @@ class ValuesBuilder:
 
     def _is_free(self, name: str, where: Path) -> bool:
         """Whether a tag or property may have that name."""
-        if name.lower() != OUR_KEY:
+        if name.lower() != CORRELATION_KEY:
             return True
         self._problems.add(
             where,

@@ -7,12 +7,9 @@ value: it may have come from a setting.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import datetime, time, timedelta
-from urllib.parse import SplitResult, urlsplit
 
-from shared.core.events import read_instant
-from shared.core.times import print_duration, read_duration
+from shared.core.times import print_duration, read_duration, read_instant
 from shared.schedules.cron import Cron
 from shared.schedules.exclusions import read_days
 from shared.schedules.zones import find_zone
@@ -24,13 +21,6 @@ _NAME = re.compile(NAME.removesuffix("$") + r"\Z")
 _CONNECTION = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]*")
 # "Naming and Referencing Containers, Blobs, and Metadata", Azure Storage documentation.
 _CONTAINER = re.compile(r"(?=.{3,63}\Z)[a-z0-9](?:-?[a-z0-9])*\Z|\$(?:root|web|logs)\Z")
-_SUBMIT = re.compile(r".*/PipelineRuns/PipelineSubmit/[A-Za-z0-9-]+\Z", re.IGNORECASE)
-_WORKSPACE = re.compile(
-    r".*/subscriptions/([^/]+)/resourceGroups/([^/]+)"
-    r"/providers/Microsoft\.MachineLearningServices/workspaces/([^/]+)/",
-    re.IGNORECASE,
-)
-_REGION = re.compile(r"([a-z0-9-]+)\.(?:api\.azureml\.ms|aether\.ms|api\.ml\.azure\.(?:cn|us))\Z")
 
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?(?:Z|[+-]\d\d:\d\d)?")
 _TIME_OF_DAY = re.compile(r"([0-9]{1,2}):([0-9]{2})")
@@ -38,27 +28,6 @@ _TIME_OF_DAY = re.compile(r"([0-9]{1,2}):([0-9]{2})")
 MAX_JITTER = timedelta(hours=12)
 """Well below `give_up_after`'s default of a day."""
 MAX_WINDOW = timedelta(days=366)
-
-SCOPES = {
-    "public": "https://management.azure.com/.default",
-    "china": "https://management.chinacloudapi.cn/.default",
-    "usgov": "https://management.usgovcloudapi.net/.default",
-}
-"""The token scope of published pipelines by cloud: its Azure Resource Manager, as in the v1 SDK."""
-
-_STUDIO = {"ml.azure.com", "studio.ml.azure.cn", "ml.azure.us", "portal.azure.com"}
-_CLOUDS = {".azure.cn": "china", ".azure.us": "usgov"}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EndpointParts:
-    """What a submit URL tells about its workspace; None where it does not."""
-
-    subscription: str | None = None
-    resource_group: str | None = None
-    name: str | None = None
-    region: str | None = None
-    cloud: str = "public"
 
 
 def duration(text: str) -> str:
@@ -242,36 +211,6 @@ def scope(text: str) -> str:
     return text
 
 
-def endpoint(text: str) -> str:
-    """Check a published pipeline's submit URL; any host, as private link has names of its own."""
-    try:
-        url = urlsplit(text)
-        host, _port = url.hostname, url.port
-    except ValueError:
-        host, url = None, SplitResult("", "", "", "", "")
-    if not host or url.scheme not in ("https", "http") or re.search(r"\s", text):
-        raise ValueError(
-            "an endpoint is an address that begins with https:// and ends with /PipelineRuns/PipelineSubmit/<id>"
-        )
-    if host.lower() in _STUDIO:
-        raise ValueError(
-            "this is the address of a page of the studio; copy the REST endpoint that the page shows, which ends with "
-            "/PipelineRuns/PipelineSubmit/<id>"
-        )
-    if url.scheme == "http" and not _is_loopback(host):
-        raise ValueError("the address must begin with https:// (http is for this machine only)")
-    if url.username is not None or url.password is not None:
-        raise ValueError("the address may hold no user name or password")
-    if "?" in text or "#" in text:
-        raise ValueError("the address may hold no ? query and no # fragment")
-    if not _SUBMIT.match(url.path):
-        raise ValueError(
-            "the address of a published pipeline ends with /PipelineRuns/PipelineSubmit/<id>; "
-            "copy its REST endpoint from the studio"
-        )
-    return text
-
-
 def _is_loopback(host: str) -> bool:
     from ipaddress import ip_address
 
@@ -279,19 +218,3 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost" or ip_address(host).is_loopback
     except ValueError:
         return False
-
-
-def endpoint_parts(text: str) -> EndpointParts:
-    """Return what a checked submit URL tells about its workspace."""
-    url = urlsplit(text)
-    host = (url.hostname or "").lower()
-    found = _WORKSPACE.match(url.path)
-    subscription, group, workspace = found.groups() if found else (None, None, None)
-    region = _REGION.match(host)
-    return EndpointParts(
-        subscription=subscription,
-        resource_group=group,
-        name=workspace,
-        region=region[1] if region else None,
-        cloud=next((cloud for end, cloud in _CLOUDS.items() if host.endswith(end)), "public"),
-    )

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, ValidationInfo
 
 from shared.config.schema import checks as rules
 from shared.config.schema.schedule import ScheduleEntry
 from shared.config.schema.values import Entry, Text, ValuesEntry
+from shared.pipelines.kinds import KINDS
 
 
 class WorkspaceEntry(Entry):
@@ -53,6 +54,14 @@ class DatastoreEntry(Entry):
     )
 
 
+def _checked_endpoint(url: str, info: ValidationInfo) -> str:
+    """Check an endpoint as the kind of its pipeline says; a wrong kind has been reported already."""
+    kind = KINDS.get(info.data.get("kind", ""))
+    if kind is not None:
+        kind.check_endpoint(url)
+    return url
+
+
 class PipelineEntry(ValuesEntry):
     """What can be started, and the values its runs get unless a trigger says otherwise."""
 
@@ -61,7 +70,7 @@ class PipelineEntry(ValuesEntry):
     kind: Literal["published_pipeline"] = Field(
         description="What it is.", examples=["published_pipeline"]
     )
-    endpoint: Annotated[Text, AfterValidator(rules.endpoint)] = Field(
+    endpoint: Annotated[Text, AfterValidator(_checked_endpoint)] = Field(
         description="The REST endpoint that the studio shows: https, and at its end "
         "`/PipelineRuns/PipelineSubmit/<id>`.",
         examples=[

@@ -19,7 +19,7 @@ from jinja2 import nodes
 from jinja2.runtime import Context
 from jinja2.sandbox import SandboxedEnvironment
 
-from shared.core.events import print_instant
+from shared.core.times import print_instant
 
 _FILTERS = (
     "abs", "capitalize", "default", "first", "join", "last", "length", "lower", "replace",

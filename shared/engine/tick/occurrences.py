@@ -16,10 +16,9 @@ from datetime import datetime, timedelta
 from itertools import chain
 
 from shared.config.model import Config, ScheduleSource
-from shared.core.events import ScheduleEvent, print_instant
-from shared.core.times import print_duration
-from shared.engine.accept import first_minute
-from shared.ledger.triggers import TriggerState
+from shared.core.events import ScheduleEvent
+from shared.core.times import print_duration, print_instant
+from shared.core.trigger_state import TriggerState, first_minute
 from shared.schedules.schedule import CatchUpPolicy
 
 ON_TIME = timedelta(minutes=2)

@@ -18,13 +18,13 @@ from datetime import datetime, timedelta
 from shared.config.model import Config
 from shared.core.errors import LedgerError, Unavailable
 from shared.core.submissions import Submission
+from shared.core.trigger_state import TriggerState
 from shared.engine.accept import Accepted, Accepting, sighting
 from shared.engine.send import Sending
 from shared.engine.tick.due import DueReport, DueWork
 from shared.engine.tick.occurrences import Plan, plan_occurrences
 from shared.ledger.ledger import Ledger
 from shared.ledger.tick import Tick
-from shared.ledger.triggers import TriggerState
 
 logger = logging.getLogger(__name__)
 

@@ -7,8 +7,7 @@ from datetime import datetime
 
 from shared.config.model import BlobSource, Config, HttpSource, ScheduleSource, Trigger
 from shared.core.errors import InvalidRequest, Problem, RequestTooLarge
-from shared.core.events import ScheduleEvent
-from shared.engine.accept import BlobNotice, Ignored
+from shared.core.events import BlobNotice, Ignored, ScheduleEvent
 from shared.operations.preview import News
 from shared.web.api.models import PreviewBody
 from shared.web.api.requests import read_event, read_time

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from shared.core.errors import InvalidRequest, Problem
-from shared.core.events import read_instant
 from shared.core.submissions import State
+from shared.core.times import read_instant
 from shared.operations.listing import MAX_LIMIT
 from shared.web.api.requests import cut
 

@@ -15,8 +15,8 @@ from pydantic import ValidationError as PydanticError
 
 from shared.config.model import BlobSource, Config, HttpSource, Trigger
 from shared.core.errors import InvalidRequest, Problem, RequestTooLarge, WrongSource
-from shared.core.events import MAX_HTTP_BODY_BYTES, HttpEvent, ScheduleEvent, read_instant
-from shared.engine.accept import BlobNotice
+from shared.core.events import MAX_HTTP_BODY_BYTES, BlobNotice, HttpEvent, ScheduleEvent
+from shared.core.times import read_instant
 from shared.web.api.models import RunNowBody, SubmissionBody
 from shared.web.exchange import Request
 

@@ -15,11 +15,11 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from shared.config.model import Workspace
 from shared.core.runs import SUCCEEDED
 from shared.core.submissions import Attempt, State, Submission
+from shared.pipelines.workspaces import WorkspaceId
 from shared.web.api.models import ResultView, StatusView
-from shared.web.api.views import problem, studio_url
+from shared.web.api.views import problem
 from shared.web.exchange import Reply
 
 SHORTEST_WAIT = 5
@@ -57,13 +57,13 @@ def wait(submission: Submission, now: datetime) -> dict[str, str]:
 
 
 def result(
-    submission: Submission, workspace: Workspace, *, now: datetime, request_id: str
+    submission: Submission, workspace: WorkspaceId, *, now: datetime, request_id: str
 ) -> Reply:
     """Return how a submission stands, with the status that says it."""
     status = status_of(submission)
     if status not in (200, 202):
         return failure(submission, status, request_id=request_id)
-    url = studio_url(workspace, submission.run_id) if submission.run_id else None
+    url = workspace.studio_url(submission.run_id) if submission.run_id else None
     view = ResultView(
         submission=submission.id, trigger=submission.trigger, url=url, **_status(submission)
     )

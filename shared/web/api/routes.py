@@ -20,9 +20,10 @@ from shared.core.errors import (
     RequestError,
     Unavailable,
 )
-from shared.core.events import ScheduleEvent, print_instant
+from shared.core.events import Ignored, ScheduleEvent
 from shared.core.submissions import Decision, State
-from shared.engine.accept import RUN_NOW, Ignored
+from shared.core.times import print_instant
+from shared.engine.accept import RUN_NOW
 from shared.operations.listing import Wanted, read_cursor, write_cursor
 from shared.operations.submissions import Operations
 from shared.web.api.models import (

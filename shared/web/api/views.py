@@ -6,14 +6,14 @@ import json
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
-from urllib.parse import quote
 
-from shared.config.model import BlobSource, HttpSource, Trigger, Workspace
+from shared.config.model import BlobSource, HttpSource, Trigger
 from shared.core.errors import Problem, RequestError
-from shared.core.events import print_instant
 from shared.core.submissions import Attempt, State, Submission
+from shared.core.times import print_instant
 from shared.operations.preview import Preview
 from shared.operations.triggers import TriggerReport
+from shared.pipelines.workspaces import WorkspaceId
 from shared.web.api.models import (
     AttemptView,
     DecisionView,
@@ -29,30 +29,13 @@ from shared.web.api.models import (
 )
 from shared.web.exchange import Reply
 
-STUDIOS = {
-    "public": "https://ml.azure.com",
-    "china": "https://studio.ml.azure.cn",
-    "usgov": "https://ml.azure.us",
-}
-"""The studio of each cloud (Microsoft Learn: Azure services in national clouds)."""
 
-
-def studio_url(workspace: Workspace, run_id: str) -> str | None:
-    """Return a run's page in the studio, or None when the workspace is not known as a whole."""
-    parts = (workspace.subscription, workspace.resource_group, workspace.name)
-    if None in parts or workspace.cloud not in STUDIOS:
-        return None
-    subscription, group, name = (quote(part or "", safe="") for part in parts)
-    place = f"/subscriptions/{subscription}/resourcegroups/{group}/workspaces/{name}"
-    return f"{STUDIOS[workspace.cloud]}/runs/{quote(run_id, safe='')}?wsid={place}"
-
-
-def view_line(submission: Submission, workspace: Workspace) -> SubmissionLine:
+def view_line(submission: Submission, workspace: WorkspaceId) -> SubmissionLine:
     """Return a submission for a list."""
     return SubmissionLine.model_construct(**_line(submission, workspace))
 
 
-def view_submission(submission: Submission, workspace: Workspace) -> dict[str, Any]:
+def view_submission(submission: Submission, workspace: WorkspaceId) -> dict[str, Any]:
     """Return a submission for a person or a script; absent parts are null."""
     view = SubmissionView(
         **_line(submission, workspace),
@@ -67,7 +50,7 @@ def view_submission(submission: Submission, workspace: Workspace) -> dict[str, A
     return view.model_dump(mode="json")
 
 
-def _line(submission: Submission, workspace: Workspace) -> dict[str, Any]:
+def _line(submission: Submission, workspace: WorkspaceId) -> dict[str, Any]:
     return {
         "id": submission.id,
         "trigger": submission.trigger,
@@ -82,13 +65,13 @@ def _line(submission: Submission, workspace: Workspace) -> dict[str, Any]:
     }
 
 
-def _view_run(submission: Submission, workspace: Workspace) -> RunView | None:
+def _view_run(submission: Submission, workspace: WorkspaceId) -> RunView | None:
     if submission.run_id is None:
         return None
     return RunView(
         id=submission.run_id,
         status=submission.run_status,
-        url=studio_url(workspace, submission.run_id),
+        url=workspace.studio_url(submission.run_id),
         duplicates=list(submission.duplicates),
     )
 
