@@ -14,7 +14,6 @@ from datetime import timedelta
 from pathlib import Path
 
 from local.testing.app import HEAD, bench
-from shared.engine.accept import sighting
 from shared.engine.tick.occurrences import plan_occurrences
 
 COUNT = 1000
@@ -53,22 +52,25 @@ def main() -> None:
         )
         file.write_text(HEAD + "".join(lines), encoding="utf-8")
         found = bench(file)
-    found.app.ticking.run()
+    found.app.tick_runner.run()
     found.clock.advance(minutes=1)
     now, ledger = found.clock.now(), found.app.operations.ledger
-    sightings = [sighting(trigger, now=now) for trigger in found.config.triggers.values()]
-    states = ledger.see_all(sightings)
+    registrations = [trigger.registration(now) for trigger in found.config.triggers.values()]
+    states = ledger.register_all(registrations)
     until = now - timedelta(minutes=1)
 
     def check() -> None:
-        plan = plan_occurrences(found.config, states, evaluated_until=until, now=now)
+        plan = plan_occurrences(found.config, states, watermark=until, now=now)
         if plan.run or plan.skip:
             raise SystemExit("something is due; the bench measures an idle tick")
 
     check()
-    checked, read = processor_time(check), processor_time(lambda: ledger.see_all(sightings))
+    checked, read = (
+        processor_time(check),
+        processor_time(lambda: ledger.register_all(registrations)),
+    )
     before = found.table.calls.copy()
-    found.app.ticking.run()
+    found.app.tick_runner.run()
     calls = dict(found.table.calls - before)
     print(f"{COUNT} schedules, nothing due: {checked * 1000:.1f} ms of processor time")
     print(f"ratio to reading their rows from memory: {checked / read:.2f}")

@@ -1,41 +1,31 @@
 """One function for each blob trigger of the file, its path narrowed to the trigger's folder.
 
-Only `BlobClient` is bound: any other type pulls the whole blob through the host. And only its names are read: facts
-come from our own HEAD.
+Only `BlobClient` is bound, since any other type pulls the whole blob through the host. The function takes only names
+from it. The app reads the blob's properties itself.
 """
 
 import azure.functions as func
 
-from shared.app import load
-from shared.config.model import BlobNews, BlobSource
-from shared.core.events import BlobNotice
+from shared.app import BlobBinding, load
 
 blueprint = func.Blueprint()
 app = load()
 
-SOURCES = {
-    BlobNews.EVENT_GRID: func.BlobSource.EVENT_GRID,
-    BlobNews.POLLING: func.BlobSource.LOGS_AND_CONTAINER_SCAN,
-}
 
-
-def register(name: str, source: BlobSource) -> None:
+def register(binding: BlobBinding) -> None:
     """Register the function of one blob trigger."""
     from azurefunctions.extensions.bindings.blob import BlobClient
 
-    @blueprint.function_name(f"blob_{name}")
+    @blueprint.function_name(f"blob_{binding.trigger}")
     @blueprint.blob_trigger(
         arg_name="blob",
-        path=source.rule.binding_path(source.datastore.container),
-        connection=source.datastore.connection,
-        source=SOURCES[source.news],
+        path=binding.path,
+        connection=binding.connection,
+        source=func.BlobSource[binding.source],
     )
     def start(blob: BlobClient) -> None:
-        app.operations.start(
-            BlobNotice(trigger=name, container=blob.container_name, path=blob.blob_name)
-        )
+        app.start_blob(binding.trigger, container=blob.container_name, path=blob.blob_name)
 
 
-for trigger in app.config.triggers.values():
-    if isinstance(trigger.source, BlobSource):
-        register(trigger.name, trigger.source)
+for found in app.blob_bindings():
+    register(found)

@@ -17,7 +17,7 @@ from cli.next import Instant
 from cli.submissions import open_operations
 from local.settings_file import SettingsFileBroken
 from shared.core.errors import TriggersError
-from shared.core.events import event_id
+from shared.core.events import deduplication_key
 from shared.core.submissions import ATTENTION
 from shared.core.times import print_instant
 from shared.operations.backfill import Backfilled, Candidate, Step, preview_backfill, run_backfill
@@ -131,7 +131,7 @@ def _content(
         lines.append(
             {
                 "time": print_instant(one.event.time),
-                "id": event_id(one.event),
+                "id": deduplication_key(one.event),
                 "step": one.step.value,
                 "state": now.state.value if now else None,
                 "reason": result.refusal

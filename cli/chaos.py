@@ -54,7 +54,7 @@ def _print(report: Report) -> None:
     table.add_column("fault", overflow="fold")
     for heading in ("injected", "lost", "doubled"):
         table.add_column(heading, justify="right")
-    for row in report.verdict.table(report.book):
+    for row in report.checks.table(report.book):
         bad = row["lost"] or row["doubled"]
         table.add_row(*(str(value) for value in row.values()), style="red" if bad else None)
     table.add_section()
@@ -62,13 +62,13 @@ def _print(report: Report) -> None:
     table.add_row("all", str(injected), str(report.lost), str(report.doubled), style="bold")
     console.print(table)
     counts = report.counts
-    states = ", ".join(f"{number} {state}" for state, number in report.verdict.states.items())
+    states = ", ".join(f"{number} {state}" for state, number in report.checks.states.items())
     console.print(
         f"{report.options.events} events in {counts.deliveries} deliveries ({counts.failed} failed and came again), "
         f"{counts.posts} POSTs, {counts.runs} runs, {counts.searches} searches, {counts.ticks} ticks, "
         f"{counts.deaths} workers killed; {states}; {counts.seconds:.0f} s, seed {report.options.seed}"
     )
-    for complaint in report.verdict.complaints[:20]:
+    for complaint in report.checks.complaints[:20]:
         console.print(f"[red]✗[/red] {complaint}", highlight=False)
     if report.ok:
         console.print(
@@ -77,5 +77,5 @@ def _print(report: Report) -> None:
     else:
         console.print(
             f"[red]✗[/red] {report.lost} lost, {report.doubled} doubled, "
-            f"{len(report.verdict.complaints)} complaints"
+            f"{len(report.checks.complaints)} complaints"
         )

@@ -42,7 +42,7 @@ def _print(account: scenario.Account) -> None:
     table = Table(title="What happened, and what came of it", box=SIMPLE_HEAD, title_justify="left")
     table.add_column("event", overflow="fold", max_width=34)
     table.add_column("run, or why none", overflow="fold", min_width=40)
-    for one in account.happenings:
+    for one in account.planned_events:
         mark = "" if one.as_expected else "[red]✗ [/red]"
         came = f"run {one.run}" if one.run else f"no run: {one.reason}"
         table.add_row(f"{mark}{one.what} [dim]({one.trigger})[/dim]", came)
@@ -55,6 +55,6 @@ def _print(account: scenario.Account) -> None:
             console.print(f"[red]✗[/red] {complaint}")
     else:
         console.print(
-            f"\n[green]✓[/green] {len(account.happenings)} events, {len(account.bodies)} runs: "
+            f"\n[green]✓[/green] {len(account.planned_events)} events, {len(account.bodies)} runs: "
             "as it must be."
         )

@@ -21,7 +21,7 @@ from shared.config.model import Trigger
 from shared.config.problems import nearest
 from shared.core.errors import NotFound, TriggersError
 from shared.core.times import print_instant, read_instant
-from shared.core.trigger_state import first_minute
+from shared.core.trigger_state import anchor_of
 from shared.operations.submissions import schedule_of
 from shared.schedules.upcoming import MAX_COUNT, Outlook, look_ahead
 
@@ -57,7 +57,7 @@ class Instant(click.ParamType[datetime]):
 )
 @click.option("--count", type=click.IntRange(1, MAX_COUNT), default=5, show_default=True)
 @click.option(
-    "--first-seen",
+    "--registered-at",
     type=Instant(),
     help="When the app first saw the trigger: what a schedule without start_time is counted from. --from by default.",
 )
@@ -69,7 +69,7 @@ def next(  # noqa: A001 — the command's name
     trigger: str,
     since: datetime | None,
     count: int,
-    first_seen: datetime | None,
+    registered_at: datetime | None,
     file: Path,
     as_json: bool,
 ) -> None:
@@ -84,7 +84,7 @@ def next(  # noqa: A001 — the command's name
         source = schedule_of(found)
     except (TriggersError, SettingsFileBroken) as error:
         raise click.ClickException(str(error)) from error
-    anchor = first_minute(first_seen or begin)
+    anchor = anchor_of(registered_at or begin)
     outlook = look_ahead(source.schedule, anchor=anchor, since=begin, count=count)
     counted_from = anchor if source.schedule.needs_anchor else None
     if as_json:
@@ -100,7 +100,7 @@ def next(  # noqa: A001 — the command's name
     if counted_from:
         click.echo(
             f"counted from {print_instant(counted_from)}: the schedule has no start_time, so the app counts from when "
-            "it first sees it (--first-seen)"
+            "it first sees it (--registered-at)"
         )
 
 

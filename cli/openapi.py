@@ -27,7 +27,7 @@ EXAMPLES: dict[str, tuple[str, Any]] = {
     "act_on_submission": ("/api/v1/submissions/$ID/cancel", {}),
     "preview": ("/api/v1/preview", {"blob": {"path": "incoming/a.csv"}}),
     "openapi": ("/api/v1/openapi.json", None),
-    "status": ("/api/status/$ID/$CAPABILITY", None),
+    "status": ("/api/status/$ID/$STATUS_TOKEN", None),
     "health": ("/api/health", None),
 }
 """A request to each route that works against the sample file; `$ID` is a submission's."""
@@ -46,11 +46,11 @@ def http_file_text() -> str:
     parts = [
         "# Made by `python3 dev.py generate`; do not edit. With `python3 dev.py up` running, editors send these.\n"
         f"@base = {BASE}\n@key = none-is-needed-on-a-laptop\n"
-        "@id = put-the-id-of-a-submission-here\n@capability = and-the-end-of-its-Location-here\n"
+        "@id = put-the-id-of-a-submission-here\n@status_token = and-the-end-of-its-Location-here\n"
     ]
     for entry in ROUTES:
         path, body = EXAMPLES[entry.function]
-        path = path.replace("$ID", "{{id}}").replace("$CAPABILITY", "{{capability}}")
+        path = path.replace("$ID", "{{id}}").replace("$STATUS_TOKEN", "{{status_token}}")
         request = f"### {_summary(entry)}\n{entry.method} {{{{base}}}}{path}\n"
         if entry.key:
             request += "x-functions-key: {{key}}\n"
@@ -129,7 +129,7 @@ def _schema(name: str, schema: dict[str, Any]) -> str:
     text = f"### {name}\n\n{schema.get('description', '')}\n\n"
     text += "| key | type | meaning |\n| --- | --- | --- |\n"
     required = schema.get("required", [])
-    given = name.endswith(("Body", "News"))
+    given = name.endswith(("Body", "Subject"))
     for key, value in schema["properties"].items():
         needed = " *required*" if given and key in required else ""
         text += f"| `{key}` | {_kind(value)} | {value.get('description', '')}{needed} |\n"

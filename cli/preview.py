@@ -13,7 +13,7 @@ from rich.table import Table
 
 from cli.submissions import clear_errors, open_operations, print_json
 from shared.web.api.models import PreviewBody
-from shared.web.api.previews import check_preview, news_for
+from shared.web.api.previews import check_preview, subject_for
 from shared.web.api.requests import read_body, read_json
 from shared.web.api.views import view_preview
 
@@ -50,7 +50,7 @@ def preview(
         now = operations.clock()
         found = operations.preview(
             [
-                (one, news_for(operations.config, one, body, now=now))
+                (one, subject_for(operations.config, one, body, now=now))
                 for one in map(operations.trigger, names)
             ]
         )

@@ -21,7 +21,7 @@ from shared.app import APP_DIR, build
 from shared.core.errors import TriggersError
 from shared.core.submissions import State, Submission
 from shared.core.times import print_instant
-from shared.operations.listing import Wanted
+from shared.operations.listing import SubmissionFilter
 from shared.operations.submissions import Operations
 from shared.web.api.views import view_submission
 
@@ -167,7 +167,7 @@ def _first(
     found: list[Submission] = []
     cursor: str | None = None
     while limit is None or len(found) < limit:
-        wanted = Wanted(trigger=trigger, state=state)
+        wanted = SubmissionFilter(trigger=trigger, state=state)
         page = operations.submissions(wanted, limit=100, cursor=cursor)
         found += page.submissions
         cursor = page.cursor

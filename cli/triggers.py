@@ -82,7 +82,7 @@ def reset(name: str, as_json: bool) -> None:
 
 def _switch(name: str, enabled: bool | None, *, as_json: bool) -> None:
     with clear_errors():
-        found = open_operations().switch(name, enabled)
+        found = open_operations().override(name, enabled)
     _show(found, as_json=as_json)
 
 
@@ -104,5 +104,5 @@ def _show(found: TriggerReport, *, as_json: bool) -> None:
 def _enabled(found: TriggerReport) -> str:
     word = "enabled" if found.enabled else "disabled"
     whose = "by the file" if found.state.enabled is None else "by a person"
-    who = f" ({found.state.switched_by})" if found.state.switched_by else ""
+    who = f" ({found.state.overridden_by})" if found.state.overridden_by else ""
     return f"{word} {whose}{who} since {print_instant(found.since.replace(microsecond=0))}"

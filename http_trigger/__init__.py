@@ -83,7 +83,7 @@ def openapi(req: func.HttpRequest) -> func.HttpResponse:
 
 
 @blueprint.function_name("status")
-@blueprint.route("status/{id}/{capability}", methods=["GET"], auth_level=NO_KEY)
+@blueprint.route("status/{id}/{status_token}", methods=["GET"], auth_level=NO_KEY)
 def status(req: func.HttpRequest) -> func.HttpResponse:
     """Say how a submission stands, to whoever has its address."""
     return answer(routes.status, req)

@@ -24,7 +24,7 @@ _IGNORED = re.compile(r"\[event_ignored\] trigger \S+ ignores (\S+): (.*?) trigg
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Happening:
+class PlannedEvent:
     """One thing that happened and what came of it.
 
     Attributes:
@@ -54,7 +54,7 @@ class Account:
         complaints: What is not as it must be; empty when all is well.
     """
 
-    happenings: tuple[Happening, ...]
+    planned_events: tuple[PlannedEvent, ...]
     bodies: Mapping[str, Any]
     complaints: tuple[str, ...] = ()
 
@@ -65,7 +65,7 @@ class _Scene:
 
     stack: Stack
     say: Callable[[str], None]
-    happenings: list[Happening] = field(default_factory=list)
+    planned_events: list[PlannedEvent] = field(default_factory=list)
 
     def submission(self, identifier: str) -> dict[str, Any]:
         """Ask the app for a submission, as a person would."""
@@ -76,14 +76,14 @@ class _Scene:
 
     def known(self) -> set[str]:
         """Return the submissions that have been accounted for."""
-        return {one.submission for one in self.happenings if one.submission is not None}
+        return {one.submission for one in self.planned_events if one.submission is not None}
 
     def new_submission(self, *, what: str) -> dict[str, Any]:
         """Wait for a run of a submission that has not been accounted for."""
 
         def find() -> str | None:
             stamps = [body["tags"]["submission"] for body in self.stack.workspace.submitted]
-            fresh = {stamp.rpartition("-")[0] for stamp in stamps} - self.known()
+            fresh = {correlation_id.rpartition("-")[0] for correlation_id in stamps} - self.known()
             return next(iter(fresh), None)
 
         identifier = self.stack.wait_until(find, what=what)
@@ -96,8 +96,8 @@ class _Scene:
 
     def add_started(self, what: str, found: Mapping[str, Any], *, expected: bool = True) -> None:
         """Account for an event that started a run."""
-        self.happenings.append(
-            Happening(
+        self.planned_events.append(
+            PlannedEvent(
                 what=what,
                 trigger=found["trigger"],
                 submission=found["id"],
@@ -114,8 +114,8 @@ class _Scene:
             return next((reason for name, reason in _IGNORED.findall(log) if name == path), None)
 
         reason = self.stack.wait_until(find, what=f"record of why {path} starts nothing")
-        self.happenings.append(
-            Happening(what=what, trigger="new-data", reason=reason, as_expected=True)
+        self.planned_events.append(
+            PlannedEvent(what=what, trigger="new-data", reason=reason, as_expected=True)
         )
 
 
@@ -132,55 +132,59 @@ def run(*, say: Callable[[str], None]) -> Account:
     """
     say("starting Azurite, the workspace, the identity endpoint and the Functions runtime …")
     with Stack(ROOT, settings={"TRIGGERS_FILE": str(TRIGGERS_FILE)}) as stack:
-        scene = _Scene(stack, say)
-        _let_time_come(scene)
-        _upload(scene)
-        _call_twice(scene)
+        environment = _Scene(stack, say)
+        _let_time_come(environment)
+        _upload(environment)
+        _call_twice(environment)
         bodies = {run.id: run.body for run in stack.workspace.runs.all()}
         return Account(
-            happenings=tuple(scene.happenings),
+            planned_events=tuple(environment.planned_events),
             bodies=bodies,
-            complaints=tuple(complaints(scene.happenings, bodies)),
+            complaints=tuple(complaints(environment.planned_events, bodies)),
         )
 
 
-def _let_time_come(scene: _Scene) -> None:
-    scene.say("a minute comes: the timer function is called …")
-    scene.stack.run_function("tick")
-    found = scene.new_submission(what="run of the schedule")
-    scene.add_started(f"the schedule's first occurrence, {found['event']['time']}", found)
+def _let_time_come(environment: _Scene) -> None:
+    environment.say("a minute comes: the timer function is called …")
+    environment.stack.run_function("tick")
+    found = environment.new_submission(what="run of the schedule")
+    environment.add_started(f"the schedule's first occurrence, {found['event']['time']}", found)
 
 
-def _upload(scene: _Scene) -> None:
-    stack = scene.stack
-    scene.say("files are uploaded; the host finds them …")
+def _upload(environment: _Scene) -> None:
+    stack = environment.stack
+    environment.say("files are uploaded; the host finds them …")
     stack.upload("incoming/orders.csv", b"id,amount\n1,10\n")
-    scene.add_started("incoming/orders.csv is added", scene.new_submission(what="run of a blob"))
+    environment.add_started(
+        "incoming/orders.csv is added", environment.new_submission(what="run of a blob")
+    )
     stack.upload("incoming/archive/orders.csv", b"id,amount\n1,10\n")
-    scene.add_ignored("incoming/archive/orders.csv is added", "incoming/archive/orders.csv")
+    environment.add_ignored("incoming/archive/orders.csv is added", "incoming/archive/orders.csv")
     stack.upload("incoming/orders.partial.csv", b"id,am")
-    scene.add_ignored("incoming/orders.partial.csv is added", "incoming/orders.partial.csv")
-    scene.say("one of them is overwritten …")
+    environment.add_ignored("incoming/orders.partial.csv is added", "incoming/orders.partial.csv")
+    environment.say("one of them is overwritten …")
     stack.upload("incoming/orders.csv", b"id,amount\n1,10\n2,20\n")
-    found = scene.new_submission(what="run of the overwritten blob")
-    scene.add_started("incoming/orders.csv is overwritten", found)
+    found = environment.new_submission(what="run of the overwritten blob")
+    environment.add_started("incoming/orders.csv is overwritten", found)
 
 
-def _call_twice(scene: _Scene) -> None:
-    scene.say("the same call is made twice …")
+def _call_twice(environment: _Scene) -> None:
+    environment.say("the same call is made twice …")
     first, second = (
-        scene.stack.call("POST", CALL, json={"day": "monday"}, headers={"Idempotency-Key": KEY})
+        environment.stack.call(
+            "POST", CALL, json={"day": "monday"}, headers={"Idempotency-Key": KEY}
+        )
         for _ in range(2)
     )
     found = first.json()
-    scene.add_started(
+    environment.add_started(
         f"POST …{CALL[7:]} with key {KEY}: {first.status_code}",
         found,
         expected=first.status_code == 202,
     )
     same = second.status_code == 202 and second.json()["id"] == found["id"]
-    scene.happenings.append(
-        Happening(
+    environment.planned_events.append(
+        PlannedEvent(
             what=f"the same POST again: {second.status_code}",
             trigger="on-demand",
             submission=second.json().get("id"),
@@ -190,10 +194,10 @@ def _call_twice(scene: _Scene) -> None:
     )
 
 
-def complaints(happenings: Sequence[Happening], bodies: Mapping[str, Any]) -> list[str]:
+def complaints(planned_events: Sequence[PlannedEvent], bodies: Mapping[str, Any]) -> list[str]:
     """Return what is not as it must be: every run accounted for, and the paths as they were uploaded."""
-    found = [f"not as expected: {one.what}" for one in happenings if not one.as_expected]
-    expected = [one.run for one in happenings if one.run is not None]
+    found = [f"not as expected: {one.what}" for one in planned_events if not one.as_expected]
+    expected = [one.run for one in planned_events if one.run is not None]
     if sorted(expected) != sorted(bodies):
         found.append(f"{len(expected)} runs must have been started, and {len(bodies)} were")
     paths = [
@@ -221,7 +225,7 @@ def to_json(account: Account) -> str:
                     "reason": one.reason,
                     "as_expected": one.as_expected,
                 }
-                for one in account.happenings
+                for one in account.planned_events
             ],
             "bodies": dict(account.bodies),
         },

@@ -6,7 +6,7 @@ import functools
 import logging
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -19,14 +19,15 @@ from shared.clients.identity import Tokens
 from shared.clients.transport import Transport, host_of
 from shared.clients.workspace import Workspace, WorkspaceClient
 from shared.config.load import load_config
-from shared.config.model import Config
+from shared.config.model import BlobDelivery, BlobSource, Config
 from shared.config.settings import Settings, blob_connection_problem, storage_endpoint
-from shared.engine.accept import Accepting, Head
-from shared.engine.following import Following
-from shared.engine.searching import Searching
-from shared.engine.send import Sending
+from shared.core.events import BlobNotification
+from shared.engine.accept import Acceptor, Head
+from shared.engine.following import Polling
+from shared.engine.searching import Searcher
+from shared.engine.send import Sender
 from shared.engine.tick.due import DueWork
-from shared.engine.tick.tick import Ticking
+from shared.engine.tick.tick import TickRunner
 from shared.ledger.ledger import Ledger
 from shared.ledger.table.azure import CLIENT_OPTIONS, AzureTable
 from shared.ledger.table.protocol import Table
@@ -39,6 +40,26 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 APP_DIR = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlobBinding:
+    """What the host must know to call the function of a blob trigger."""
+
+    trigger: str
+    """The trigger's name."""
+    path: str
+    """The binding's path: a container and the names in it."""
+    connection: str
+    """App-setting name or prefix of the storage connection."""
+    source: str
+    """A member of `azure.functions.BlobSource`."""
+
+
+_BLOB_SOURCES = {
+    BlobDelivery.EVENT_GRID: "EVENT_GRID",
+    BlobDelivery.POLLING: "LOGS_AND_CONTAINER_SCAN",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,8 +77,29 @@ class App:
     config: Config
     operations: Operations
     api: Api
-    ticking: Ticking
+    tick_runner: TickRunner
     closers: tuple[Callable[[], None], ...] = ()
+
+    def blob_bindings(self) -> Iterator[BlobBinding]:
+        """Yield what the host must know of each blob trigger."""
+        for trigger in self.config.triggers.values():
+            source = trigger.source
+            if isinstance(source, BlobSource):
+                yield BlobBinding(
+                    trigger=trigger.name,
+                    path=source.rule.binding_path(source.datastore.container),
+                    connection=source.datastore.connection,
+                    source=_BLOB_SOURCES[source.delivery],
+                )
+
+    def start_blob(self, trigger: str, *, container: str, path: str) -> None:
+        """Start a blob trigger, if the blob matches it.
+
+        Raises:
+            Unavailable: The event is not safe yet. The host delivers it again.
+        """
+        notification = BlobNotification(trigger=trigger, container=container, path=path)
+        self.operations.start(notification)
 
     def close(self) -> None:
         """Close all connections; for programs that end before their process does."""
@@ -77,20 +119,20 @@ def compose(
 ) -> App:
     """Put an app together from its edges; `roles` says whether callers of the HTTP API need one."""
     ledger = Ledger(table, monotonic=monotonic)
-    accepting = Accepting(config, ledger=ledger, head=head, clock=clock, monotonic=monotonic)
-    sending = Sending(config, ledger=ledger, workspace=workspace, clock=clock, monotonic=monotonic)
+    acceptor = Acceptor(config, ledger=ledger, head=head, clock=clock, monotonic=monotonic)
+    sender = Sender(config, ledger=ledger, workspace=workspace, clock=clock, monotonic=monotonic)
     due = DueWork(
         ledger=ledger,
-        sending=sending,
-        searching=Searching(config, ledger=ledger, workspace=workspace, clock=clock),
-        following=Following(config, ledger=ledger, workspace=workspace, clock=clock),
+        sender=sender,
+        searcher=Searcher(config, ledger=ledger, workspace=workspace, clock=clock),
+        poller=Polling(config, ledger=ledger, workspace=workspace, clock=clock),
         monotonic=monotonic,
     )
-    ticking = Ticking(
+    tick_runner = TickRunner(
         config,
         ledger=ledger,
-        accepting=accepting,
-        sending=sending,
+        acceptor=acceptor,
+        sender=sender,
         due=due,
         clock=clock,
         monotonic=monotonic,
@@ -98,13 +140,13 @@ def compose(
     operations = Operations(
         config=config,
         ledger=ledger,
-        accepting=accepting,
-        sending=sending,
+        acceptor=acceptor,
+        sender=sender,
         workspace=workspace,
         clock=clock,
     )
     api = Api(operations=operations, roles=roles)
-    return App(config=config, operations=operations, api=api, ticking=ticking)
+    return App(config=config, operations=operations, api=api, tick_runner=tick_runner)
 
 
 @functools.cache

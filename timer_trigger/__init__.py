@@ -12,4 +12,4 @@ app = load()
 @blueprint.timer_trigger(arg_name="timer", schedule="0 * * * * *", use_monitor=True)
 def tick(timer: func.TimerRequest) -> None:  # noqa: ARG001 — the host passes it; our own ledger knows what is due
     """Claim and send what is due."""
-    app.ticking.run()
+    app.tick_runner.run()

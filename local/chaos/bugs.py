@@ -10,7 +10,7 @@ from dataclasses import replace
 from local.chaos.fault_points import ChaosWorkspace
 from shared.config.model import Pipeline
 from shared.core.outcomes import Outcome, OutcomeKind
-from shared.core.runs import Look
+from shared.core.runs import SearchResult
 from shared.ledger import ledger
 
 
@@ -36,12 +36,14 @@ class SendAgainOn500(ChaosWorkspace):
 class TrustBlindSearch(ChaosWorkspace):
     """Lets every search count, whether or not it can see what is there."""
 
-    def look(
-        self, pipeline: Pipeline, *, experiment: str, stamp: str, neighbour: str | None
-    ) -> Look:
+    def search(
+        self, pipeline: Pipeline, *, experiment: str, correlation_id: str, reference: str | None
+    ) -> SearchResult:
         """Search, and believe it."""
-        found = super().look(pipeline, experiment=experiment, stamp=stamp, neighbour=neighbour)
-        return replace(found, sees_newest=True)
+        found = super().search(
+            pipeline, experiment=experiment, correlation_id=correlation_id, reference=reference
+        )
+        return replace(found, saw_reference=True)
 
 
 def use_one_token() -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from local.chaos.faults import FaultBook
-from local.chaos.plan import Happening
+from local.chaos.plan import PlannedEvent
 from local.standins.workspace.runs import StoredRun
 from shared.core.errors import LedgerError
 from shared.core.submissions import State, Submission
@@ -19,7 +19,7 @@ NO_FAULT = "(none)"
 
 
 @dataclass(slots=True)
-class Verdict:
+class Checks:
     """What was found.
 
     Attributes:
@@ -55,7 +55,9 @@ class Verdict:
         ]
 
 
-def judge(happenings: Sequence[Happening], *, table: Table, runs: Sequence[StoredRun]) -> Verdict:
+def judge(
+    planned_events: Sequence[PlannedEvent], *, table: Table, runs: Sequence[StoredRun]
+) -> Checks:
     """Compare what happened with the ledger and with the workspace's runs.
 
     Args:
@@ -63,65 +65,65 @@ def judge(happenings: Sequence[Happening], *, table: Table, runs: Sequence[Store
         table: The ledger's table.
         runs: Every run that the workspace has made.
     """
-    verdict = Verdict()
+    checks = Checks()
     started: dict[str, list[StoredRun]] = {}
     for run in runs:
         identifier, _, generation = run.tags["submission"].rpartition("-")
         started.setdefault(identifier, []).append(run)
         if generation != "1":
-            verdict.complaints.append(f"run {run.id} is of generation {generation}")
-    submissions = _submissions(table, verdict)
-    known = {happening.id for happening in happenings}
+            checks.complaints.append(f"run {run.id} is of generation {generation}")
+    submissions = _submissions(table, checks)
+    known = {planned.id for planned in planned_events}
     for identifier in sorted(known | started.keys() | submissions.keys()):
         if identifier not in known:
-            verdict.complaints.append(f"{identifier} is of no event")
-        _judge_event(identifier, submissions.get(identifier), started.get(identifier, []), verdict)
-    _judge_indexes(table, submissions, verdict)
-    return verdict
+            checks.complaints.append(f"{identifier} is of no event")
+        _judge_event(identifier, submissions.get(identifier), started.get(identifier, []), checks)
+    _judge_indexes(table, submissions, checks)
+    return checks
 
 
 def _judge_event(
-    identifier: str, submission: Submission | None, runs: Sequence[StoredRun], verdict: Verdict
+    identifier: str, submission: Submission | None, runs: Sequence[StoredRun], checks: Checks
 ) -> None:
     held = submission is not None and submission.state is State.HELD
     if len(runs) > 1:
-        verdict.doubled.append(identifier)
+        checks.doubled.append(identifier)
     if not runs and not (held and submission is not None and submission.run_id is None):
-        verdict.lost.append(identifier)
+        checks.lost.append(identifier)
     if submission is None:
-        verdict.complaints.append(f"{identifier} has no submission, and {len(runs)} runs")
+        checks.complaints.append(f"{identifier} has no submission, and {len(runs)} runs")
         return
-    verdict.states[submission.state.value] += 1
+    checks.states[submission.state.value] += 1
     if held and not submission.reason:
-        verdict.complaints.append(f"{identifier} is held without a reason")
+        checks.complaints.append(f"{identifier} is held without a reason")
     if submission.state not in {State.FINISHED, State.HELD}:
-        verdict.complaints.append(
+        checks.complaints.append(
             f"{identifier} ended {submission.state}: {submission.reason or 'no reason'}"
         )
     ids = {run.id for run in runs}
     if submission.run_id is not None and submission.run_id not in ids:
-        verdict.complaints.append(
+        checks.complaints.append(
             f"{identifier} names run {submission.run_id}; it has {ids or 'none'}"
         )
     if submission.state is State.FINISHED and submission.run_id is None:
-        verdict.complaints.append(f"{identifier} is finished and names no run")
+        checks.complaints.append(f"{identifier} is finished and names no run")
     if submission.duplicates:
-        verdict.complaints.append(f"{identifier} knows of duplicates: {submission.duplicates}")
+        checks.complaints.append(f"{identifier} knows of duplicates: {submission.duplicates}")
 
 
-def _submissions(table: Table, verdict: Verdict) -> dict[str, Submission]:
+def _submissions(table: Table, checks: Checks) -> dict[str, Submission]:
     found: dict[str, Submission] = {}
     for row in read_range(table, "sub:"):
         try:
             submission = rows.decode_submission(row)
         except LedgerError as error:
-            verdict.complaints.append(str(error))
+            checks.complaints.append(str(error))
         else:
             found[submission.id] = submission
     return found
 
 
-def _judge_indexes(table: Table, submissions: Mapping[str, Submission], verdict: Verdict) -> None:
+def _judge_indexes(table: Table, submissions: Mapping[str, Submission], checks: Checks) -> None:
     """Compare the `due:`, `log:` and `attention:` rows with the submissions that they are about."""
     expected: dict[str, dict[str, str]] = {"due:": {}, "log:": {}, "attention:": {}}
     for one in submissions.values():
@@ -136,7 +138,7 @@ def _judge_indexes(table: Table, submissions: Mapping[str, Submission], verdict:
         found = {row.key: _told(prefix, row) for row in read_range(table, prefix)}
         for key in sorted(wanted.keys() | found.keys()):
             if wanted.get(key) != found.get(key):
-                verdict.complaints.append(
+                checks.complaints.append(
                     f"row {key} says {found.get(key, 'nothing')!r}, and the submission "
                     f"{wanted.get(key, 'nothing')!r}"
                 )

@@ -21,11 +21,11 @@ from azure.data.tables import TableClient
 from local.chaos.faults import DEADLINE, POST_FAULTS, FaultBook, PostFaults
 from local.chaos.options import START, ChaosOptions
 from local.chaos.plan import triggers_file
-from local.chaos.workers import Crew
+from local.chaos.workers import WorkerPool
 from local.standins.azurite import Azurite
 from local.standins.identity import IdentityEndpoint, IdentityFault
 from local.standins.workspace.runs import Progress
-from local.standins.workspace.search import Sight
+from local.standins.workspace.search import SearchVisibility
 from local.standins.workspace.server import Workspace
 from shared.ledger.table.azure import AzureTable
 
@@ -41,7 +41,7 @@ IDENTITY_FAULTS = {
 """What the identity endpoint answers, and how often in a row: its client asks some of them again by itself."""
 
 
-class Scene:
+class Environment:
     """Everything around the app in a chaos run, from construction until `close`.
 
     Args:
@@ -81,7 +81,7 @@ class Scene:
                     tls=tls,
                 )
             )
-            self.workspace.sight = Sight(mode=options.search, lag=options.lag)
+            self.workspace.sight = SearchVisibility(mode=options.search, lag=options.lag)
             self._posts = PostFaults(
                 self.book,
                 seed=options.seed,
@@ -100,8 +100,8 @@ class Scene:
                 lambda: TableClient.from_connection_string(connection, name), described=name
             )
             closing.callback(self.table.close)
-            self.crew = closing.enter_context(
-                Crew(
+            self.pool = closing.enter_context(
+                WorkerPool(
                     options.workers,
                     orders={
                         "file": str(file),
@@ -135,7 +135,7 @@ class Scene:
     def move(self, seconds: float) -> None:
         """Move all clocks on."""
         self._offset += seconds
-        self.crew.move(self._offset)
+        self.pool.move(self._offset)
 
     def disturb_identity(self) -> None:
         """Let the identity endpoint refuse the next requests, in one of its ways."""
@@ -147,7 +147,7 @@ class Scene:
         """End all faults."""
         self._posts.active = False
         self._end_disturbance()
-        self.crew.quiet()
+        self.pool.quiet()
 
     def close(self) -> None:
         """Stop everything. Idempotent."""

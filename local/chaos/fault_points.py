@@ -15,7 +15,7 @@ from shared.clients.transport import Transport
 from shared.clients.workspace import Workspace
 from shared.config.model import Pipeline
 from shared.core.outcomes import Outcome, ServiceAnswer
-from shared.core.runs import Look, RunFacts
+from shared.core.runs import RunFacts, SearchResult
 from shared.core.submissions import State
 from shared.ledger.table.protocol import PAGE_ROWS, Insert, Merge, Operation, Page, Row, Table
 
@@ -108,8 +108,8 @@ def _kind(operations: Sequence[Operation]) -> str | None:
     for operation in operations:
         if isinstance(operation, Insert | Merge) and operation.key.startswith("sub:"):
             current_event.set(operation.key.removeprefix("sub:"))
-            sending = operation.values.get("state") == State.SUBMITTING.value
-            return "claim" if sending else "settle"
+            sender = operation.values.get("state") == State.SUBMITTING.value
+            return "claim" if sender else "settle"
     return None
 
 
@@ -135,12 +135,12 @@ class ChaosWorkspace:
         """See `WorkspaceClient.status`."""
         return self._workspace.status(pipeline, run_id)
 
-    def look(
-        self, pipeline: Pipeline, *, experiment: str, stamp: str, neighbour: str | None
-    ) -> Look:
+    def search(
+        self, pipeline: Pipeline, *, experiment: str, correlation_id: str, reference: str | None
+    ) -> SearchResult:
         """See `WorkspaceClient.look`."""
-        return self._workspace.look(
-            pipeline, experiment=experiment, stamp=stamp, neighbour=neighbour
+        return self._workspace.search(
+            pipeline, experiment=experiment, correlation_id=correlation_id, reference=reference
         )
 
     def cancel(self, pipeline: Pipeline, run_id: str) -> None:

@@ -12,7 +12,7 @@ from email.utils import format_datetime
 from typing import Any
 
 from local.standins.http_server import Request
-from local.standins.workspace.faults import Fault, Manner, Route
+from local.standins.workspace.faults import Fault, FaultKind, Route
 
 DEADLINE = timedelta(seconds=3)
 """For a whole call of a worker, in real time, where the product has two minutes."""
@@ -33,17 +33,17 @@ class FaultBook:
         self._met: dict[str, set[str]] = {}
         self._lock = threading.Lock()
 
-    def note(self, fault: str, event_id: str | None) -> None:
+    def note(self, fault: str, deduplication_key: str | None) -> None:
         """Note that a fault was injected, into the calls of one event where that is known."""
         with self._lock:
             self.injected[fault] += 1
-            if event_id is not None:
-                self._met.setdefault(event_id, set()).add(fault)
+            if deduplication_key is not None:
+                self._met.setdefault(deduplication_key, set()).add(fault)
 
-    def met(self, event_id: str) -> frozenset[str]:
+    def met(self, deduplication_key: str) -> frozenset[str]:
         """Return the faults that an event met."""
         with self._lock:
-            return frozenset(self._met.get(event_id, ()))
+            return frozenset(self._met.get(deduplication_key, ()))
 
 
 class PostFaults:
@@ -132,21 +132,23 @@ POST_FAULTS: dict[str, MakeFault] = {
     ),
     "429 with Retry-After as a date": _throttled(_date),
     **{str(status): _status(status) for status in (408, 500, 502, 503, 504)},
-    "dropped": lambda _dice, _now: Fault(manner=Manner.DROP),
-    "accepted, then dropped": lambda _dice, _now: Fault(manner=Manner.DROP, accepted=True),
-    "accepted, then reset": lambda _dice, _now: Fault(manner=Manner.RESET, accepted=True),
+    "dropped": lambda _dice, _now: Fault(fault_kind=FaultKind.DROP),
+    "accepted, then dropped": lambda _dice, _now: Fault(fault_kind=FaultKind.DROP, accepted=True),
+    "accepted, then reset": lambda _dice, _now: Fault(fault_kind=FaultKind.RESET, accepted=True),
     "accepted, then hung": lambda _dice, _now: Fault(
-        manner=Manner.HANG, accepted=True, seconds=_HANG
+        fault_kind=FaultKind.HANG, accepted=True, seconds=_HANG
     ),
     "accepted, then a broken TLS record": lambda _dice, _now: Fault(
-        manner=Manner.BROKEN_TLS, accepted=True
+        fault_kind=FaultKind.BROKEN_TLS, accepted=True
     ),
-    "truncated JSON": lambda _dice, _now: Fault(manner=Manner.TRUNCATE),
+    "truncated JSON": lambda _dice, _now: Fault(fault_kind=FaultKind.TRUNCATE),
     "HTML page": _page,
     "empty body": lambda dice, _now: Fault(status=200, body="", accepted=dice.random() < 0.5),
-    "slow drip beyond the deadline": lambda _dice, _now: Fault(manner=Manner.DRIP, seconds=0.05),
-    "200 without id": lambda _dice, _now: Fault(manner=Manner.NO_ID),
-    LATE_ANSWER: lambda _dice, _now: Fault(manner=Manner.LATE, seconds=_LATE),
+    "slow drip beyond the deadline": lambda _dice, _now: Fault(
+        fault_kind=FaultKind.DRIP, seconds=0.05
+    ),
+    "200 without id": lambda _dice, _now: Fault(fault_kind=FaultKind.NO_ID),
+    LATE_ANSWER: lambda _dice, _now: Fault(fault_kind=FaultKind.LATE, seconds=_LATE),
 }
 """What a POST may get."""
 
@@ -154,8 +156,8 @@ READ_FAULTS: dict[str, MakeFault] = {
     "429": POST_FAULTS["429 with Retry-After in seconds"],
     "500": lambda _dice, _now: Fault(status=500),
     "503": lambda _dice, _now: Fault(status=503),
-    "dropped": lambda _dice, _now: Fault(manner=Manner.DROP),
-    "truncated": lambda _dice, _now: Fault(manner=Manner.TRUNCATE),
+    "dropped": lambda _dice, _now: Fault(fault_kind=FaultKind.DROP),
+    "truncated": lambda _dice, _now: Fault(fault_kind=FaultKind.TRUNCATE),
     "HTML page": lambda _dice, _now: Fault(status=502, body=_PAGE),
 }
 """What a search, or a look at a run, may get."""

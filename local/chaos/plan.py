@@ -17,12 +17,12 @@ from local.chaos.options import CRASH_POINTS, START, ChaosOptions
 from shared.core.events import (
     BlobEvent,
     BlobFacts,
-    BlobNotice,
+    BlobNotification,
     Event,
     HttpEvent,
     ScheduleEvent,
+    deduplication_key,
     dump_event,
-    event_id,
     load_event,
 )
 
@@ -31,22 +31,22 @@ CONTAINER = "data"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Happening:
+class PlannedEvent:
     """An event, as it is delivered.
 
     Attributes:
         id: Its id, as the ledger must have it.
-        news: What is delivered, for the worker.
+        notification: What is delivered, for the worker.
         deliveries: How often.
     """
 
     id: str
-    news: dict[str, Any]
+    notification: dict[str, Any]
     deliveries: int = 1
 
     def to_json(self) -> dict[str, Any]:
         """Return what a worker is told of it."""
-        return {"id": self.id, "news": self.news}
+        return {"id": self.id, "notification": self.notification}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,14 +59,17 @@ class Delivery:
         crash: The point at which that worker is killed; mostly none.
     """
 
-    happening: Happening
+    planned: PlannedEvent
     worker: int
     crash: str | None = None
 
     @classmethod
     def again(cls, command: Mapping[str, Any], *, worker: int) -> Delivery:
         """Make another delivery of what a worker was told, for a worker, without a crash."""
-        return cls(happening=Happening(id=command["id"], news=command["news"]), worker=worker)
+        return cls(
+            planned=PlannedEvent(id=command["id"], notification=command["notification"]),
+            worker=worker,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +81,7 @@ class Plan:
         rounds: Deliveries; between two rounds the clock is moved on.
     """
 
-    happenings: Sequence[Happening]
+    planned_events: Sequence[PlannedEvent]
     rounds: Sequence[Sequence[Delivery]] = field(repr=False)
 
 
@@ -89,31 +92,33 @@ def make_plan(options: ChaosOptions) -> Plan:
         options: How the run is made.
     """
     dice = random.Random(f"plan:{options.seed}")  # noqa: S311 — chance that can be repeated is the point
-    happenings = [_happening(options, number, dice) for number in range(options.events)]
-    queue: list[Happening] = []
-    for happening in happenings:
-        queue += [happening] * happening.deliveries
+    planned_events = [_happening(options, number, dice) for number in range(options.events)]
+    queue: list[PlannedEvent] = []
+    for planned in planned_events:
+        queue += [planned] * planned.deliveries
     dice.shuffle(queue)
     for _ in range(len(queue) // 8):
         # Some of the copies come at the very same moment.
         place = dice.randrange(len(queue))
         queue.insert(place, queue[place])
     deliveries = [
-        Delivery(happening=happening, worker=dice.randrange(options.workers)) for happening in queue
+        Delivery(planned=planned, worker=dice.randrange(options.workers)) for planned in queue
     ]
     if options.only_crash is not None:
-        return Plan(happenings=happenings, rounds=_one_crash(deliveries, options.only_crash))
+        return Plan(
+            planned_events=planned_events, rounds=_one_crash(deliveries, options.only_crash)
+        )
     _spread_crashes(deliveries, options, dice)
     size = -(-len(deliveries) // options.rounds)
     rounds = [deliveries[at : at + size] for at in range(0, len(deliveries), size)]
-    return Plan(happenings=happenings, rounds=rounds)
+    return Plan(planned_events=planned_events, rounds=rounds)
 
 
 def _one_crash(deliveries: Sequence[Delivery], point: str) -> list[list[Delivery]]:
     """Deliver one event alone to a worker that dies, and then again; all others before it."""
-    victim = deliveries[0].happening
-    copies = [one for one in deliveries if one.happening == victim]
-    others = [one for one in deliveries if one.happening != victim]
+    victim = deliveries[0].planned
+    copies = [one for one in deliveries if one.planned == victim]
+    others = [one for one in deliveries if one.planned != victim]
     return [others, [replace(copies[0], crash=point)], copies[1:]]
 
 
@@ -123,8 +128,8 @@ def _spread_crashes(deliveries: list[Delivery], options: ChaosOptions, dice: ran
     seen: set[str] = set()
     firsts = []
     for place, delivery in enumerate(deliveries):
-        if delivery.happening.id not in seen:
-            seen.add(delivery.happening.id)
+        if delivery.planned.id not in seen:
+            seen.add(delivery.planned.id)
             firsts.append(place)
     points = [point for point in CRASH_POINTS for _ in range(options.kills)]
     places = dice.sample(firsts, min(len(points), len(firsts)))
@@ -132,20 +137,20 @@ def _spread_crashes(deliveries: list[Delivery], options: ChaosOptions, dice: ran
         deliveries[place] = replace(deliveries[place], crash=point)
 
 
-def _happening(options: ChaosOptions, number: int, dice: random.Random) -> Happening:
+def _happening(options: ChaosOptions, number: int, dice: random.Random) -> PlannedEvent:
     group = number % options.groups
     kind = dice.choices(("blob", "http", "schedule"), (5, 3, 2))[0]
     if options.only_crash is not None:
         kind = "blob"  # one experiment for all: a search counts only where it sees a neighbour
     event: Event
     if kind == "blob":
-        notice = BlobNotice(
+        notice = BlobNotification(
             trigger=f"blob-{group}",
             container=CONTAINER,
             path=f"incoming-{group}/{START.timestamp():.0f}-{number:06}.csv",
         )
         event = event_of(notice)
-        news = {"trigger": notice.trigger, "container": CONTAINER, "path": notice.path}
+        notification = {"trigger": notice.trigger, "container": CONTAINER, "path": notice.path}
     elif kind == "http":
         event = HttpEvent(
             trigger=f"http-{group}",
@@ -153,16 +158,22 @@ def _happening(options: ChaosOptions, number: int, dice: random.Random) -> Happe
             key=("key", f"order-{number}"),
             body={"day": f"day {number}"},
         )
-        news = {"event": dump_event(event).decode()}
+        notification = {"event": dump_event(event).decode()}
     else:
         event = ScheduleEvent(trigger=f"schedule-{group}", time=START + timedelta(seconds=number))
-        news = {"event": dump_event(event).decode()}
-    return Happening(id=event_id(event), news=news, deliveries=dice.randint(2, 4))
+        notification = {"event": dump_event(event).decode()}
+    return PlannedEvent(
+        id=deduplication_key(event), notification=notification, deliveries=dice.randint(2, 4)
+    )
 
 
-def read_news(news: dict[str, Any]) -> Event | BlobNotice:
+def read_notification(notification: dict[str, Any]) -> Event | BlobNotification:
     """Read what is delivered, on the worker's side."""
-    return load_event(news["event"].encode()) if "event" in news else BlobNotice(**news)
+    return (
+        load_event(notification["event"].encode())
+        if "event" in notification
+        else BlobNotification(**notification)
+    )
 
 
 def facts_by_name(connection: str, container: str, path: str) -> BlobFacts:  # noqa: ARG001 — a HEAD's signature
@@ -179,7 +190,7 @@ def facts_by_name(connection: str, container: str, path: str) -> BlobFacts:  # n
     )
 
 
-def event_of(notice: BlobNotice) -> BlobEvent:
+def event_of(notice: BlobNotification) -> BlobEvent:
     """Return the event that `accept` makes of a notice."""
     facts = facts_by_name("", notice.container, notice.path)
     return BlobEvent(

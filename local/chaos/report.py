@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from local.chaos.checks import Verdict
+from local.chaos.checks import Checks
 from local.chaos.faults import FaultBook
 from local.chaos.options import ChaosOptions
 
@@ -53,28 +53,28 @@ class Report:
     """
 
     options: ChaosOptions
-    verdict: Verdict
+    checks: Checks
     book: FaultBook
     counts: Counts
 
     @property
     def ok(self) -> bool:
         """Whether everything is as it must be."""
-        return self.verdict.ok
+        return self.checks.ok
 
     @property
     def lost(self) -> int:
         """How many events have no run and no reason."""
-        return len(self.verdict.lost)
+        return len(self.checks.lost)
 
     @property
     def doubled(self) -> int:
         """How many events have more than one run."""
-        return len(self.verdict.doubled)
+        return len(self.checks.doubled)
 
     def to_json(self) -> dict[str, Any]:
         """Return it for machines."""
-        verdict, counts, options = self.verdict, self.counts, self.options
+        checks, counts, options = self.checks, self.counts, self.options
         return {
             "ok": self.ok,
             "lost": self.lost,
@@ -93,11 +93,11 @@ class Report:
                 "only_fault": options.only_fault,
                 "only_crash": options.only_crash,
             },
-            "states": dict(sorted(verdict.states.items())),
+            "states": dict(sorted(checks.states.items())),
             "counts": {name: getattr(counts, name) for name in Counts.__slots__},
-            "faults": verdict.table(self.book),
-            "lost_ids": verdict.lost[:SHOWN],
-            "doubled_ids": verdict.doubled[:SHOWN],
-            "complaints": len(verdict.complaints),
-            "first_complaints": verdict.complaints[:SHOWN],
+            "faults": checks.table(self.book),
+            "lost_ids": checks.lost[:SHOWN],
+            "doubled_ids": checks.doubled[:SHOWN],
+            "complaints": len(checks.complaints),
+            "first_complaints": checks.complaints[:SHOWN],
         }

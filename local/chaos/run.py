@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from local.chaos.checks import judge
-from local.chaos.environment import Scene
+from local.chaos.environment import Environment
 from local.chaos.options import CRASH_POINTS, ChaosOptions
 from local.chaos.plan import Delivery, make_plan
 from local.chaos.report import Counts, Report
@@ -66,12 +66,12 @@ class _Run:
         self._complaints: list[str] = []
         self._late = False
         self._leapt = False
-        self._scene: Scene
+        self._scene: Environment
 
     def run(self, azurite: Azurite | None) -> Report:
         began = time.monotonic()
         plan = make_plan(self._options)
-        with Scene(self._options, azurite=azurite, on_late=self._notice_late) as self._scene:
+        with Environment(self._options, azurite=azurite, on_late=self._notice_late) as self._scene:
             for number, deliveries in enumerate(plan.rounds, 1):
                 self._leapt = False
                 self._deliver(deliveries)
@@ -79,26 +79,26 @@ class _Run:
                 self._progress(f"round {number} of {len(plan.rounds)}")
             self._calm_down()
             runs = self._scene.workspace.runs.all()
-            verdict = judge(plan.happenings, table=self._scene.table, runs=runs)
-            missing = {one.id for one in plan.happenings} - self._acknowledged
-            verdict.complaints += [f"{one} was never acknowledged" for one in sorted(missing)]
-            verdict.complaints += self._complaints
+            checks = judge(plan.planned_events, table=self._scene.table, runs=runs)
+            missing = {one.id for one in plan.planned_events} - self._acknowledged
+            checks.complaints += [f"{one} was never acknowledged" for one in sorted(missing)]
+            checks.complaints += self._complaints
             return Report(
                 options=self._options,
-                verdict=verdict,
+                checks=checks,
                 book=self._scene.book,
                 counts=self._count(runs=len(runs), seconds=time.monotonic() - began),
             )
 
     def _deliver(self, deliveries: Iterable[Delivery]) -> None:
         """Deliver, and deliver again what failed or met a dying worker; tick now and then; wait for all of it."""
-        crew = self._scene.crew
+        pool = self._scene.pool
         waiting = deque(deliveries)
         until_tick = TICK_EVERY
-        while waiting or crew.busy:
+        while waiting or pool.busy:
             while waiting and (slot := self._slot(waiting[0].worker)) is not None:
                 one = waiting.popleft()
-                crew.tell(slot, {"do": "deliver", **one.happening.to_json(), "crash": one.crash})
+                pool.tell(slot, {"do": "deliver", **one.planned.to_json(), "crash": one.crash})
                 until_tick -= 1
             if until_tick <= 0:
                 until_tick = TICK_EVERY
@@ -119,12 +119,12 @@ class _Run:
         """Return the wanted worker, or another one if it is busy; None when all are."""
         limit = self._options.threads * AT_ONCE
         slots = [wanted, *range(self._options.workers)]
-        return next((slot for slot in slots if self._scene.crew.load(slot) < limit), None)
+        return next((slot for slot in slots if self._scene.pool.load(slot) < limit), None)
 
     def _hear(self) -> list[Delivery]:
-        """Take the next news from the workers; return the deliveries that must come again."""
+        """Take the next notification from the workers; return the deliveries that must come again."""
         again = []
-        for sign in self._scene.crew.listen():
+        for sign in self._scene.pool.listen():
             if isinstance(sign, Note):
                 self._scene.book.note(sign.fault, sign.event)
                 continue
@@ -139,7 +139,7 @@ class _Run:
 
     def _take_answer(self, command: Mapping[str, Any], *, failure: str | None) -> list[Delivery]:
         one = Delivery.again(command, worker=self._dice.randrange(self._options.workers))
-        identifier = one.happening.id
+        identifier = one.planned.id
         self._counts["deliveries"] += 1
         if failure is None:
             self._acknowledged.add(identifier)
@@ -182,36 +182,36 @@ class _Run:
 
     def _tick(self, *, crash: str | None = None) -> None:
         slot = self._dice.randrange(self._options.workers)
-        self._scene.crew.tell(slot, {"do": "tick", "crash": crash})
+        self._scene.pool.tell(slot, {"do": "tick", "crash": crash})
 
     def _wait(self) -> None:
-        while self._scene.crew.busy:
+        while self._scene.pool.busy:
             self._hear()
 
     def _notice_late(self) -> None:
         self._late = True
-        self._scene.crew.nudge()
+        self._scene.pool.nudge()
 
     def _count(self, *, runs: int, seconds: float) -> Counts:
-        scene = self._scene
-        received = scene.workspace.received
+        environment = self._scene
+        received = environment.workspace.received
         return Counts(
             deliveries=self._counts["deliveries"],
             failed=self._counts["failed"],
             ticks=self._counts["ticks"],
             failed_ticks=self._counts["failed_ticks"],
-            deaths=scene.crew.deaths,
+            deaths=environment.pool.deaths,
             posts=sum("/PipelineSubmit/" in one.path for one in received),
             searches=sum("/runs:query" in one.path for one in received),
             runs=runs,
-            hours=round(scene.hours, 1),
+            hours=round(environment.hours, 1),
             seconds=round(seconds, 1),
         )
 
     def _progress(self, what: str) -> None:
-        scene = self._scene
+        environment = self._scene
         self._say(
             f"{what}: {len(self._acknowledged)} of {self._options.events} events acknowledged, "
-            f"{len(scene.workspace.runs.all())} runs, {scene.crew.deaths} workers killed, "
-            f"{sum(scene.book.injected.values())} faults, clock at +{scene.hours:.1f} h"
+            f"{len(environment.workspace.runs.all())} runs, {environment.pool.deaths} workers killed, "
+            f"{sum(environment.book.injected.values())} faults, clock at +{environment.hours:.1f} h"
         )

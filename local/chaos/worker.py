@@ -28,7 +28,7 @@ from local.chaos.fault_points import (
     MovedClock,
     current_event,
 )
-from local.chaos.plan import facts_by_name, read_news
+from local.chaos.plan import facts_by_name, read_notification
 from local.standins.storage_faults import FaultyAdapter, StorageChance
 from shared.app import App, compose
 from shared.clients.http_connections import kept_alive_session
@@ -104,7 +104,7 @@ class Worker:
         current_event.set(command["id"])
         if command.get("crash"):
             self._points.arm(command["crash"])
-        result = self.app.operations.start(read_news(command["news"]))
+        result = self.app.operations.start(read_notification(command["notification"]))
         if isinstance(result, Ignored):
             raise TriggersError(f"the event was ignored: {result.reason}")
 
@@ -112,7 +112,7 @@ class Worker:
         current_event.set(None)
         if command.get("crash"):
             self._points.arm(command["crash"])
-        self.app.ticking.run()
+        self.app.tick_runner.run()
 
     def _head(self, connection: str, container: str, path: str) -> BlobFacts:
         with self._lock:

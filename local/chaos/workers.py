@@ -28,7 +28,7 @@ class WorkerStuck(Exception):
 
 
 @dataclass(slots=True, kw_only=True)
-class Member:
+class Worker:
     """A worker process.
 
     Attributes:
@@ -85,7 +85,7 @@ class Note:
     event: str | None
 
 
-class Crew:
+class WorkerPool:
     """Workers that share a ledger; one that dies is replaced.
 
     Args:
@@ -112,7 +112,7 @@ class Crew:
         self._folder = folder
         self._seed = seed
         self._dice = random.Random(f"crew:{seed}")  # noqa: S311 — it must be repeatable
-        self._inbox: queue.SimpleQueue[tuple[Member | None, dict[str, Any] | None]] = (
+        self._inbox: queue.SimpleQueue[tuple[Worker | None, dict[str, Any] | None]] = (
             queue.SimpleQueue()
         )
         self._numbers = 0
@@ -189,7 +189,7 @@ class Crew:
             member.process.kill()
             member.end()
 
-    def _bury(self, member: Member) -> list[Answer | Note]:
+    def _bury(self, member: Worker) -> list[Answer | Note]:
         code = member.end()
         if code != -9:
             raise WorkerStuck(f"a worker ended with code {code}: {_tail(member.log)}")
@@ -200,7 +200,7 @@ class Crew:
             for command in member.open.values()
         ]
 
-    def _start(self, slot: int) -> Member:
+    def _start(self, slot: int) -> Worker:
         number = self.deaths
         log = self._folder / f"worker-{slot}.log"
         with log.open("ab") as file:
@@ -213,7 +213,7 @@ class Crew:
                 cwd=ROOT,
                 env=self._environment,
             )
-        member = Member(slot=slot, process=process, log=log, reader=threading.Thread())
+        member = Worker(slot=slot, process=process, log=log, reader=threading.Thread())
         member.reader = threading.Thread(target=self._read, args=(member,), daemon=True)
         orders = {
             **self._orders,
@@ -227,7 +227,7 @@ class Crew:
         member.reader.start()
         return member
 
-    def _read(self, member: Member) -> None:
+    def _read(self, member: Worker) -> None:
         assert member.process.stdout is not None  # noqa: S101 — it was asked for
         with member.process.stdout as lines:
             for line in lines:
@@ -236,7 +236,7 @@ class Crew:
             self._inbox.put((member, None))
 
     @staticmethod
-    def _write(member: Member, record: Mapping[str, Any]) -> None:
+    def _write(member: Worker, record: Mapping[str, Any]) -> None:
         stream: IO[str] | None = member.process.stdin
         assert stream is not None  # noqa: S101 — it was asked for
         try:

@@ -38,7 +38,7 @@ class Blob:
         function: The function's name.
         container: The container.
         name: The whole name below the container, raw.
-        etag: The version; None when the news did not say, or it does not matter.
+        etag: The version; None if the notification did not say, or it does not matter.
     """
 
     function: str
@@ -144,18 +144,18 @@ class Receipts:
 
     def __init__(self, state: Path | None) -> None:
         self._file = None if state is None else state / "receipts.jsonl"
-        self._seen: set[tuple[str, ...]] = set()
+        self._cache: set[tuple[str, ...]] = set()
         self._lock = threading.Lock()
         if self._file is not None and self._file.is_file():
             for line in self._file.read_text("utf-8").splitlines():
-                self._seen.add(tuple(json.loads(line)))
+                self._cache.add(tuple(json.loads(line)))
 
     def claim(self, blob: Blob) -> bool:
         """Tell whether this version is new; from now on it is not."""
         key = (blob.function, blob.container, blob.name, blob.etag or "")
         with self._lock:
-            new = key not in self._seen
-            self._seen.add(key)
+            new = key not in self._cache
+            self._cache.add(key)
             return new
 
     def write(self, blob: Blob) -> None:

@@ -17,7 +17,7 @@ from shared.config.load import load_config
 from shared.config.model import Config, Pipeline
 from shared.core.events import BlobFacts
 from shared.core.outcomes import Outcome, OutcomeKind
-from shared.core.runs import Look, RunFacts, RunGone
+from shared.core.runs import RunFacts, RunGone, SearchResult
 from shared.core.submissions import Submission
 from shared.ledger.ledger import Ledger
 
@@ -108,7 +108,7 @@ class Workspace:
     outcomes: list[Outcome] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)
     runs: dict[str, RunFacts] = field(default_factory=dict)
-    looks: list[Look] = field(default_factory=list)
+    conclusive_searches: list[SearchResult] = field(default_factory=list)
     asked: list[tuple[str, str]] = field(default_factory=list)
     failure: Exception | None = None
     slowness: tuple[Clock, float] | None = None
@@ -122,8 +122,8 @@ class Workspace:
         number = len(self.bodies)
         if self.outcomes:
             return self.outcomes.pop(0)
-        stamp = json.loads(body)["tags"]["submission"]
-        self.runs[f"run-{number}"] = RunFacts(id=f"run-{number}", stamp=stamp)
+        correlation_id = json.loads(body)["tags"]["submission"]
+        self.runs[f"run-{number}"] = RunFacts(id=f"run-{number}", correlation_id=correlation_id)
         return Outcome(
             kind=OutcomeKind.STARTED,
             run_id=f"run-{number}",
@@ -140,20 +140,20 @@ class Workspace:
             raise RunGone(f"Azure ML does not know run {run_id}")
         return self.runs[run_id]
 
-    def look(
+    def search(
         self,
         pipeline: Pipeline,  # noqa: ARG002 — the seam's signature
         *,
         experiment: str,  # noqa: ARG002 — the same
-        stamp: str,
-        neighbour: str | None,
-    ) -> Look:
+        correlation_id: str,
+        reference: str | None,
+    ) -> SearchResult:
         """Search for runs."""
-        self.asked.append(("look", stamp))
-        if self.looks:
-            return self.looks.pop(0)
-        found = tuple(run for run in self.runs.values() if run.stamp == stamp)
-        return Look(runs=found, sees_newest=neighbour is not None)
+        self.asked.append(("search", correlation_id))
+        if self.conclusive_searches:
+            return self.conclusive_searches.pop(0)
+        found = tuple(run for run in self.runs.values() if run.correlation_id == correlation_id)
+        return SearchResult(runs=found, saw_reference=reference is not None)
 
     def cancel(self, pipeline: Pipeline, run_id: str) -> None:  # noqa: ARG002 — the seam's signature
         """Cancel a run."""

@@ -12,7 +12,7 @@ from shared.clients.transport import Transport
 from shared.config.model import Pipeline
 from shared.core.errors import CallError, TokenUnavailable, WorkspaceUnavailable
 from shared.core.outcomes import Outcome, ServiceAnswer, ServiceRequest
-from shared.core.runs import Look, RunFacts, RunGone
+from shared.core.runs import RunFacts, RunGone, SearchResult
 from shared.pipelines.answers import read_failure
 from shared.pipelines.kinds import KINDS
 from shared.pipelines.service_json import error_of, load_json
@@ -32,9 +32,9 @@ class Workspace(Protocol):
         """Return how a run stands."""
         ...
 
-    def look(
-        self, pipeline: Pipeline, *, experiment: str, stamp: str, neighbour: str | None
-    ) -> Look:
+    def search(
+        self, pipeline: Pipeline, *, experiment: str, correlation_id: str, reference: str | None
+    ) -> SearchResult:
         """Search for runs."""
         ...
 
@@ -96,9 +96,9 @@ class WorkspaceClient:
             raise WorkspaceUnavailable(f"run {run_id}: {_refusal(answer)}")
         return run
 
-    def look(
-        self, pipeline: Pipeline, *, experiment: str, stamp: str, neighbour: str | None
-    ) -> Look:
+    def search(
+        self, pipeline: Pipeline, *, experiment: str, correlation_id: str, reference: str | None
+    ) -> SearchResult:
         """Search for the runs that carry a stamp: in run history by its tag, then in the pipeline's own run list.
 
         Whatever does not answer as it must has seen nothing: the search does not count, and goes on.
@@ -110,17 +110,19 @@ class WorkspaceClient:
             neighbour: The stamp of the newest run that we know of there; a search that does not see it does not
                 count. None when there is none: then no search counts.
         """
-        found = self._query(pipeline, experiment, stamp)
+        found = self._query(pipeline, experiment, correlation_id)
         if found:
-            return Look(runs=tuple(found))
+            return SearchResult(runs=tuple(found))
         listed = self._list(pipeline, KINDS[pipeline.kind].list_request(pipeline.endpoint))
-        by_stamp = [run for run in listed if run.stamp == stamp]
+        by_stamp = [run for run in listed if run.correlation_id == correlation_id]
         if by_stamp:
-            return Look(runs=tuple(by_stamp))
-        if neighbour is None:
-            return Look()
-        seen = any(run.stamp == neighbour for run in listed)
-        return Look(sees_newest=seen or bool(self._query(pipeline, experiment, neighbour)))
+            return SearchResult(runs=tuple(by_stamp))
+        if reference is None:
+            return SearchResult()
+        seen = any(run.correlation_id == reference for run in listed)
+        return SearchResult(
+            saw_reference=seen or bool(self._query(pipeline, experiment, reference))
+        )
 
     def cancel(self, pipeline: Pipeline, run_id: str) -> None:
         """Cancel a run.
@@ -140,14 +142,14 @@ class WorkspaceClient:
         """Close all connections."""
         self._transport.close()
 
-    def _query(self, pipeline: Pipeline, experiment: str, stamp: str) -> list[RunFacts]:
+    def _query(self, pipeline: Pipeline, experiment: str, correlation_id: str) -> list[RunFacts]:
         """Return the runs that run history shows with a stamp."""
         kind = KINDS[pipeline.kind]
         request = kind.search_request(
-            pipeline.endpoint, experiment=experiment, correlation_id=stamp
+            pipeline.endpoint, experiment=experiment, correlation_id=correlation_id
         )
         runs = self._list(pipeline, request) if request is not None else []
-        return [run for run in runs if run.stamp == stamp]
+        return [run for run in runs if run.correlation_id == correlation_id]
 
     def _list(self, pipeline: Pipeline, request: ServiceRequest) -> Sequence[RunFacts]:
         try:

@@ -15,7 +15,7 @@ from shared.config.compile.sources import blob_source, http_source
 from shared.config.compile.values import Layers, ValuesBuilder
 from shared.config.document import DocumentError, Path, read_document
 from shared.config.model import (
-    BlobNews,
+    BlobDelivery,
     BlobSource,
     Config,
     Datastore,
@@ -24,7 +24,7 @@ from shared.config.model import (
     ScheduleSource,
     Trigger,
 )
-from shared.config.placeholders import Filler
+from shared.config.placeholders import PlaceholderResolver
 from shared.config.problems import Problems, report_unknown
 from shared.config.schema import checks as rules
 from shared.config.schema.file import (
@@ -91,22 +91,22 @@ class _Loader:
     def __init__(self, content: bytes, *, settings: Mapping[str, str]) -> None:
         document = read_document(content)
         self.problems = Problems(document)
-        filler = Filler(document, settings=settings, problems=self.problems)
+        filler = PlaceholderResolver(document, settings=settings, problems=self.problems)
         self._data = filler.data()
         self._document = document
         self._from_settings = filler.from_settings
         self._used: set[str] = set()
         self._watched: dict[str, str] = {}
-        self._news = self._default_news(settings)
+        self._delivery = self._default_delivery(settings)
 
-    def _default_news(self, settings: Mapping[str, str]) -> BlobNews:
+    def _default_delivery(self, settings: Mapping[str, str]) -> BlobDelivery:
         """Return how the host learns of blobs where a trigger does not say it."""
         try:
-            return BlobNews(settings.get("BLOB_SOURCE") or BlobNews.EVENT_GRID)
+            return BlobDelivery(settings.get("BLOB_SOURCE") or BlobDelivery.EVENT_GRID)
         except ValueError:
-            allowed = ", ".join(BlobNews)
+            allowed = ", ".join(BlobDelivery)
             self.problems.add_setting("BLOB_SOURCE", f"its value is not known; allowed: {allowed}")
-            return BlobNews.EVENT_GRID
+            return BlobDelivery.EVENT_GRID
 
     def config(self, file: str, *, digest: str) -> Config:
         """Return the whole file; it is only good when there are no problems."""
@@ -286,7 +286,7 @@ class _Loader:
             (*path, "blob"),
             datastores=datastores,
             declared=self._declared("datastores"),
-            news=self._news,
+            delivery=self._delivery,
             problems=self.problems,
         )
 

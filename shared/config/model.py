@@ -12,12 +12,13 @@ from shared.config.path_rule import PathRule
 from shared.config.templates.template import Template
 from shared.core.events import Source
 from shared.core.submissions import Policy
+from shared.core.trigger_state import GRACE, Registration, anchor_of
 from shared.pipelines.values import Scalar
 from shared.pipelines.workspaces import WorkspaceId
 from shared.schedules.schedule import CatchUp, Schedule
 
 
-class BlobNews(StrEnum):
+class BlobDelivery(StrEnum):
     """How the host learns of blobs."""
 
     EVENT_GRID = "event_grid"
@@ -67,7 +68,7 @@ class Pipeline:
     scope: str
 
     @property
-    def place(self) -> str:
+    def endpoint_digest(self) -> str:
         """A digest of where runs are started: a submission holds it, and never a URL."""
         return hashlib.sha256(self.endpoint.encode()).hexdigest()[:16]
 
@@ -132,7 +133,7 @@ class ScheduleSource:
         return Source.SCHEDULE
 
     @property
-    def place(self) -> str:
+    def source_key(self) -> str:
         """What a first sight is of."""
         return f"schedule {self.definition}"
 
@@ -144,13 +145,13 @@ class BlobSource:
     Attributes:
         datastore: Where.
         rule: Which blobs.
-        news: How the host learns of them.
+        delivery: How the host learns of them.
         start: Which of the blobs that were there before count; an instant means those from then on.
     """
 
     datastore: Datastore
     rule: PathRule
-    news: BlobNews
+    delivery: BlobDelivery
     start: Start | datetime = Start.NOW
 
     @property
@@ -159,7 +160,7 @@ class BlobSource:
         return Source.BLOB
 
     @property
-    def place(self) -> str:
+    def source_key(self) -> str:
         """What a first sight is of."""
         return f"blob {self.datastore.connection}/{self.datastore.container}/{self.rule.path}"
 
@@ -184,7 +185,7 @@ class HttpSource:
         return Source.HTTP
 
     @property
-    def place(self) -> str:
+    def source_key(self) -> str:
         """What a first sight is of."""
         return "http"
 
@@ -208,6 +209,31 @@ class Trigger:
     values: ValueTemplates
     policy: Policy = field(default_factory=Policy)
     enabled: bool = True
+
+    def registration(self, now: datetime) -> Registration:
+        """Return what is recorded if the app first meets the trigger at this moment.
+
+        With `start: now` the cutoff lies 15 minutes back, since the upload that woke a sleeping app must count.
+        """
+        start = self.source.start if isinstance(self.source, BlobSource) else Start.NOW
+        match start:
+            case Start.BEGINNING:
+                cutoff = None
+            case Start.NOW:
+                cutoff = now - GRACE
+            case _:
+                cutoff = start
+        watermark = None
+        if isinstance(self.source, ScheduleSource) and self.source.schedule.run_at_start:
+            # The registration's own minute is an occurrence, so it must not count as recorded yet.
+            watermark = anchor_of(now) - timedelta.resolution
+        return Registration(
+            name=self.name,
+            source_key=self.source.source_key,
+            cutoff=cutoff,
+            time=now,
+            watermark=watermark,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

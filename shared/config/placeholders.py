@@ -19,7 +19,7 @@ _SENT = frozenset(
 """Keys whose values go to Azure ML, which shows them in the studio."""
 
 
-class Filler:
+class PlaceholderResolver:
     """Reads a document's data with settings filled in.
 
     Attributes:

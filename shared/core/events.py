@@ -70,7 +70,7 @@ class ScheduleEvent:
 
     @property
     def identity(self) -> list[str]:
-        """What makes it the same event, whoever brings the news."""
+        """What makes it the same event, whichever notification brings it."""
         return [self.source, self.trigger, print_instant(self.time)]
 
     def names(self) -> dict[str, Any]:
@@ -132,7 +132,7 @@ class BlobEvent:
 
     @property
     def identity(self) -> list[str]:
-        """What makes it the same event, whoever brings the news."""
+        """What makes it the same event, whichever notification brings it."""
         return [self.source, self.trigger, self.account, self.container, self.path, self.etag]
 
     def names(self) -> dict[str, Any]:
@@ -198,7 +198,7 @@ class HttpEvent:
 
     @property
     def identity(self) -> list[str]:
-        """What makes it the same event, whoever brings the news."""
+        """What makes it the same event, whichever notification brings it."""
         return [self.source, self.trigger, *self.key]
 
     @property
@@ -234,7 +234,7 @@ class HttpEvent:
 type Event = ScheduleEvent | BlobEvent | HttpEvent
 
 
-def event_id(event: Event) -> str:
+def deduplication_key(event: Event) -> str:
     """Return the id of an event: 32 hex digits, the same for every delivery of it."""
     text = json.dumps(
         [str(part) for part in event.identity], ensure_ascii=True, separators=(",", ":")
@@ -303,7 +303,7 @@ class BlobFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BlobNotice:
+class BlobNotification:
     """Somebody says that a blob was added or modified: only names, all else is for our own HEAD to find out."""
 
     trigger: str

@@ -33,7 +33,7 @@ class RunFacts:
     status: str = "NotStarted"
     created: datetime | None = None
     error: str | None = None
-    stamp: str | None = None
+    correlation_id: str | None = None
 
     @property
     def final(self) -> bool:
@@ -51,7 +51,7 @@ class RunGone(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
+class SearchResult:
     """A search for a submission's run.
 
     Attributes:
@@ -60,4 +60,4 @@ class Look:
     """
 
     runs: tuple[RunFacts, ...] = ()
-    sees_newest: bool = False
+    saw_reference: bool = False

@@ -157,7 +157,7 @@ class Submission:
     trigger: str
     pipeline: str
     kind: str
-    place: str
+    endpoint_digest: str
     event: Event
     body: bytes | None
     created: datetime
@@ -168,7 +168,7 @@ class Submission:
     since: datetime | None = None
     unknown_since: datetime | None = None
     post_deadline: datetime | None = None
-    looks: int = 0
+    conclusive_searches: int = 0
     lag: timedelta | None = None
     due: datetime | None = None
     attempts: tuple[Attempt, ...] = ()
@@ -176,14 +176,14 @@ class Submission:
     run_status: str | None = None
     duplicates: tuple[str, ...] = ()
     decisions: tuple[Decision, ...] = ()
-    capability: str | None = field(default=None, repr=False)
+    status_token: str | None = field(default=None, repr=False)
     etag: str = field(default="", compare=False, repr=False)
     due_key: str | None = field(default=None, compare=False, repr=False)
 
     @property
-    def stamp(self) -> str:
+    def correlation_id(self) -> str:
         """What the run carries in `tags.submission` and `Properties.submission`."""
-        return stamp(self.id, self.generation)
+        return correlation_id(self.id, self.generation)
 
     @property
     def started_trying(self) -> datetime:
@@ -201,6 +201,6 @@ class Submission:
         return str(json.loads(self.body).get("ExperimentName", "")) if self.body else ""
 
 
-def stamp(submission_id: str, generation: int) -> str:
+def correlation_id(submission_id: str, generation: int) -> str:
     """Return what a run is stamped with: letters, digits and hyphens only, as run-history filters need."""
     return f"{submission_id}-{generation}"

@@ -1,4 +1,4 @@
-"""Spans of time as people write them: `90s`, `15m`, `24h`, `7d`."""
+"""Durations (`90s`, `15m`, `24h`, `7d`) and instants (`2027-03-27T01:30:00Z`) as text."""
 
 from __future__ import annotations
 
@@ -42,6 +42,11 @@ def print_instant(instant: datetime) -> str:
         raise ValueError(f"{instant!r} has no time zone")
     text = instant.astimezone(UTC).isoformat()
     return text.removesuffix("+00:00") + "Z"
+
+
+def print_second(instant: datetime) -> str:
+    """Write an aware instant without its fraction, for messages: `2027-03-27T01:30:00Z`."""
+    return print_instant(instant.replace(microsecond=0))
 
 
 def read_instant(text: str) -> datetime:

@@ -33,10 +33,10 @@ FIRST_WAIT = timedelta(seconds=30)
 LONGEST_WAIT = timedelta(hours=1)
 """Waits between tries double from the first to the longest; each is drawn between zero and that (full jitter)."""
 
-FIRST_FOLLOW = timedelta(minutes=1)
-LONGEST_FOLLOW = timedelta(minutes=10)
+FIRST_POLL = timedelta(minutes=1)
+LONGEST_POLL = timedelta(minutes=10)
 
-LOOKS = 3
+MIN_CONCLUSIVE_SEARCHES = 3
 """Searches that must not have found a run, although they could have, before it is sent again."""
 
 QUIET = timedelta(minutes=15)
@@ -85,7 +85,9 @@ def settle(
     if outcome.kind is OutcomeKind.REFUSED:
         return replace(recorded, state=State.DEAD, reason=outcome.message, due=None)
     if outcome.kind is OutcomeKind.UNKNOWN:
-        return lose(recorded, reason=outcome.message, now=now, policy=policy, chance=chance)
+        return mark_ambiguous(
+            recorded, reason=outcome.message, now=now, policy=policy, chance=chance
+        )
     return _try_again(recorded, outcome.message, now, policy, chance, at_least=outcome.retry_after)
 
 
@@ -94,7 +96,7 @@ def lease(submission: Submission, *, now: datetime) -> Submission:
     return replace(submission, state=State.SUBMITTING, reason=None, due=now + LEASE, updated=now)
 
 
-def lose(
+def mark_ambiguous(
     submission: Submission,
     *,
     reason: str | None,
@@ -110,19 +112,19 @@ def lose(
         unknown_since=now,
         lag=None,
         post_deadline=leased + MAX_CLAIM_AGE + POST_DEADLINE,
-        looks=0,
+        conclusive_searches=0,
         updated=now,
     )
     match policy.on_unknown:
         case OnUnknown.SEARCH:
-            return replace(lost, state=State.UNKNOWN, due=now + FIRST_FOLLOW)
+            return replace(lost, state=State.UNKNOWN, due=now + FIRST_POLL)
         case OnUnknown.HOLD:
             return hold(lost, f"{reason} (the trigger says on_unknown: hold)", now=now)
         case OnUnknown.RESEND:
             return _try_again(lost, reason, now, policy, chance)
 
 
-def look(
+def record_search(
     submission: Submission, runs: Sequence[RunFacts], *, saw: datetime | None, now: datetime
 ) -> Submission:
     """Return the submission after a search for its run.
@@ -144,16 +146,20 @@ def look(
     if saw is not None:
         lag = min(now - saw, lag) if lag is not None else now - saw
     counts = saw is not None and lag is not None and now - ended >= lag
-    looks = submission.looks + 1 if counts else submission.looks
-    searched = replace(submission, looks=looks, lag=lag, updated=now)
-    if counts and looks >= LOOKS and now >= ended + QUIET:
-        reason = f"{looks} searches that see its neighbours found no run: it is sent again"
+    conclusive_searches = (
+        submission.conclusive_searches + 1 if counts else submission.conclusive_searches
+    )
+    searched = replace(submission, conclusive_searches=conclusive_searches, lag=lag, updated=now)
+    if counts and conclusive_searches >= MIN_CONCLUSIVE_SEARCHES and now >= ended + QUIET:
+        reason = (
+            f"{conclusive_searches} searches that see its neighbours found no run: it is sent again"
+        )
         return replace(searched, state=State.PENDING, reason=reason, due=now)
     if now >= since + SEARCH_FOR:
         return hold(
             searched,
             f"an answer was lost, and {print_duration(SEARCH_FOR)} of searching did not tell whether a run was "
-            f"started ({looks} searches could have seen it). It was: {submission.reason}",
+            f"started ({conclusive_searches} searches could have seen it). It was: {submission.reason}",
             now=now,
         )
     return replace(searched, due=now + _growing(now - since))
@@ -171,22 +177,22 @@ def adopt(submission: Submission, runs: Sequence[RunFacts], *, now: datetime) ->
         run_id=first.id,
         run_status=first.status,
         duplicates=(*submission.duplicates, *(run.id for run in others)),
-        due=now + FIRST_FOLLOW,
+        due=now + FIRST_POLL,
         updated=now,
     )
 
 
-def follow(submission: Submission, run: RunFacts, *, now: datetime) -> Submission:
+def record_poll(submission: Submission, run: RunFacts, *, now: datetime) -> Submission:
     """Return a `submitted` submission after its run was looked at."""
     seen = replace(submission, run_status=run.status, updated=now)
     if run.final:
         return replace(seen, state=State.FINISHED, reason=run.error, due=None)
     if not run.known:
         return hold(seen, f"the run's status {run.status!r} is one that nobody documented", now=now)
-    return wait(seen, now=now)
+    return poll_later(seen, now=now)
 
 
-def wait(submission: Submission, *, now: datetime) -> Submission:
+def poll_later(submission: Submission, *, now: datetime) -> Submission:
     """Return a `submitted` submission that is looked at again later: after 1 minute at first, 10 at the end."""
     started = max((attempt.time for attempt in submission.attempts), default=submission.created)
     return replace(submission, due=now + _growing(now - started), updated=now)
@@ -204,7 +210,7 @@ def drop(submission: Submission, *, now: datetime) -> Submission:
 
 
 def _growing(age: timedelta) -> timedelta:
-    return min(max(age / 2, FIRST_FOLLOW), LONGEST_FOLLOW)
+    return min(max(age / 2, FIRST_POLL), LONGEST_POLL)
 
 
 def _try_again(
@@ -242,7 +248,7 @@ def _started(
         reason=None,
         run_id=outcome.run_id,
         run_status=outcome.run_status,
-        due=now + FIRST_FOLLOW,
+        due=now + FIRST_POLL,
     )
 
 
@@ -303,7 +309,7 @@ def replayed(
     *,
     pipeline: str,
     kind: str,
-    place: str,
+    endpoint_digest: str,
     now: datetime,
 ) -> Submission:
     """Return the submission's next generation, claimed by the caller: nothing of the last one's run stays with it.
@@ -324,11 +330,11 @@ def replayed(
         body=body,
         pipeline=pipeline,
         kind=kind,
-        place=place,
+        endpoint_digest=endpoint_digest,
         since=now,
         unknown_since=None,
         post_deadline=None,
-        looks=0,
+        conclusive_searches=0,
         run_id=None,
         run_status=None,
         due=now + LEASE,

@@ -13,9 +13,9 @@ import secrets
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from shared.config.model import BlobSource, Config, ScheduleSource, Start, Trigger
+from shared.config.model import BlobSource, Config, ScheduleSource, Trigger
 from shared.core.errors import (
     BodyTooLarge,
     InvalidRequest,
@@ -29,18 +29,17 @@ from shared.core.errors import (
 from shared.core.events import (
     BlobEvent,
     BlobFacts,
-    BlobNotice,
+    BlobNotification,
     Event,
     HttpEvent,
     Ignored,
     ScheduleEvent,
+    deduplication_key,
     dump_event,
-    event_id,
 )
-from shared.core.submissions import LEASE, Decision, State, Submission, stamp
+from shared.core.submissions import LEASE, Decision, State, Submission, correlation_id
 from shared.core.times import print_instant
 from shared.core.transitions import decided
-from shared.core.trigger_state import GRACE, Sighting, closed, first_minute
 from shared.engine.render import render
 from shared.ledger.ledger import Ledger
 from shared.pipelines.kinds import KINDS
@@ -73,7 +72,7 @@ class Accepted:
     claimed_at: float
 
 
-class Accepting:
+class Acceptor:
     """Turns events into submissions.
 
     Args:
@@ -100,12 +99,12 @@ class Accepting:
         self._monotonic = monotonic
 
     def accept(
-        self, news: Event | BlobNotice, *, decision: Decision | None = None
+        self, notification: Event | BlobNotification, *, decision: Decision | None = None
     ) -> Accepted | Ignored:
         """Record that an event must start a run, or say why it starts nothing.
 
         Args:
-            news: What happened.
+            notification: What happened.
             decision: Who asked for it. What somebody wants run now (`run_now`) may be older than the trigger.
 
         Raises:
@@ -113,12 +112,16 @@ class Accepting:
             StorageUnavailable: The blob's facts could not be read: likewise.
             RequestError: A request cannot become an event.
         """
-        trigger = self._config.triggers[news.trigger]
-        event = self.look(trigger, news) if isinstance(news, BlobNotice) else news
+        trigger = self._config.triggers[notification.trigger]
+        event = (
+            self.read_blob(trigger, notification)
+            if isinstance(notification, BlobNotification)
+            else notification
+        )
         asked = is_asked(decision)
         ignored = event if isinstance(event, Ignored) else self._gate(trigger, event, asked=asked)
         if ignored is not None:
-            self._log_ignored(news, ignored)
+            self._log_ignored(notification, ignored)
             return ignored
         assert not isinstance(event, Ignored)  # noqa: S101 — tells the type checker what the line above decided
         return self._claim(trigger, event, decision)
@@ -160,7 +163,7 @@ class Accepting:
                 },
             )
 
-    def look(self, trigger: Trigger, news: BlobNotice) -> BlobEvent | Ignored:
+    def read_blob(self, trigger: Trigger, notification: BlobNotification) -> BlobEvent | Ignored:
         """Match by name, look at the blob, and match in full.
 
         Raises:
@@ -170,15 +173,15 @@ class Accepting:
         if not isinstance(source, BlobSource):
             reason = f"trigger {trigger.name} does not start from blobs"
             return Ignored(reason=reason, condition="source", value=trigger.source.source)
-        if news.container != source.datastore.container:
-            reason = f"container {news.container} is not the trigger's {source.datastore.container}"
-            return Ignored(reason=reason, condition="container", value=news.container)
-        mismatch = source.rule.mismatch(news.path)
+        if notification.container != source.datastore.container:
+            reason = f"container {notification.container} is not the trigger's {source.datastore.container}"
+            return Ignored(reason=reason, condition="container", value=notification.container)
+        mismatch = source.rule.mismatch(notification.path)
         if mismatch is not None:
             return Ignored(
                 reason=mismatch.reason, condition=mismatch.condition, value=mismatch.value
             )
-        facts = self._head(source.datastore.connection, news.container, news.path)
+        facts = self._head(source.datastore.connection, notification.container, notification.path)
         if facts is None:
             return Ignored(reason="the blob has vanished", condition="exists", value="false")
         if facts.is_folder:
@@ -198,8 +201,8 @@ class Accepting:
 
     def _gate(self, trigger: Trigger, event: Event, *, asked: bool) -> Ignored | None:
         """Return why the trigger's own state keeps the event from starting anything."""
-        state = self._ledger.see(sighting(trigger, now=self._clock()))
-        return closed(trigger, state, event, asked=asked)
+        state = self._ledger.register(trigger.registration(self._clock()))
+        return state.reason_to_ignore(event, enabled_in_file=trigger.enabled, run_now=asked)
 
     def _claim(self, trigger: Trigger, event: Event, decision: Decision | None) -> Accepted:
         if len(dump_event(event)) > MAX_EVENT_BYTES:
@@ -220,10 +223,12 @@ class Accepting:
     def _submission(
         self, trigger: Trigger, event: Event, now: datetime, decision: Decision | None
     ) -> Submission:
-        identifier = event_id(event)
+        identifier = deduplication_key(event)
         body, failure = b"", None
         try:
-            body = build_run_body(self._config, trigger, event, stamp=stamp(identifier, 1))
+            body = build_run_body(
+                self._config, trigger, event, correlation_id=correlation_id(identifier, 1)
+            )
         except RenderError as error:
             if isinstance(event, HttpEvent):
                 raise _callers_mistake(error) from error
@@ -241,26 +246,32 @@ class Accepting:
     def _unsent(self, trigger: Trigger, event: Event, now: datetime) -> Submission:
         """Return a submission of an event, before anything is decided or rendered."""
         return Submission(
-            id=event_id(event),
+            id=deduplication_key(event),
             trigger=trigger.name,
             pipeline=trigger.pipeline.name,
             kind=trigger.pipeline.kind,
-            place=trigger.pipeline.place,
+            endpoint_digest=trigger.pipeline.endpoint_digest,
             event=event,
             body=None,
             created=now,
             updated=now,
-            capability=secrets.token_urlsafe(24),
+            status_token=secrets.token_urlsafe(24),
         )
 
-    def _log_ignored(self, news: Event | BlobNotice, ignored: Ignored) -> None:
-        what = news.path if isinstance(news, BlobNotice | BlobEvent) else "event"
+    def _log_ignored(self, notification: Event | BlobNotification, ignored: Ignored) -> None:
+        what = (
+            notification.path if isinstance(notification, BlobNotification | BlobEvent) else "event"
+        )
         logger.info(
             "trigger %s ignores %s: %s",
-            news.trigger,
+            notification.trigger,
             what,
             ignored.reason,
-            extra={"action": "event_ignored", "trigger": news.trigger, "reason": ignored.reason},
+            extra={
+                "action": "event_ignored",
+                "trigger": notification.trigger,
+                "reason": ignored.reason,
+            },
         )
 
 
@@ -280,43 +291,21 @@ def is_asked(decision: Decision | None) -> bool:
     return decision is not None and decision.action == RUN_NOW
 
 
-def build_run_body(config: Config, trigger: Trigger, event: Event, *, stamp: str) -> bytes:
+def build_run_body(config: Config, trigger: Trigger, event: Event, *, correlation_id: str) -> bytes:
     """Return the body of an event's run, rendered with today's file.
 
     Raises:
         RenderError: A value cannot be made from this event.
     """
     values = render(config, trigger, event)
-    return KINDS[trigger.pipeline.kind].build_body(values, correlation_id=stamp)
-
-
-def sighting(trigger: Trigger, *, now: datetime) -> Sighting:
-    """Return what a first sight of a trigger at this moment records.
-
-    `start: now` sets the floor 15 minutes back, since the upload that woke a sleeping app must count.
-    """
-    start = trigger.source.start if isinstance(trigger.source, BlobSource) else Start.NOW
-    match start:
-        case Start.BEGINNING:
-            floor = None
-        case Start.NOW:
-            floor = now - GRACE
-        case _:
-            floor = start
-    behind = None
-    if isinstance(trigger.source, ScheduleSource) and trigger.source.schedule.run_at_start:
-        # The first sight's own minute is an occurrence, so it must not count as recorded yet.
-        behind = first_minute(now) - timedelta.resolution
-    return Sighting(
-        name=trigger.name, place=trigger.source.place, floor=floor, time=now, behind=behind
-    )
+    return KINDS[trigger.pipeline.kind].build_body(values, correlation_id=correlation_id)
 
 
 def _begin(trigger: Trigger, event: Event) -> datetime:
     """Return when an event's run may start: an occurrence's own time, and its jitter."""
     if not isinstance(trigger.source, ScheduleSource) or not trigger.source.jitter:
         return event.time
-    return event.time + delay(event_id(event), at_most=trigger.source.jitter)
+    return event.time + delay(deduplication_key(event), at_most=trigger.source.jitter)
 
 
 def _check_same_request(known: Submission, event: HttpEvent) -> None:

@@ -11,12 +11,12 @@ from shared.config.model import Config
 from shared.core.errors import WorkspaceUnavailable
 from shared.core.runs import RunGone
 from shared.core.submissions import State, Submission
-from shared.core.transitions import follow, hold, wait
+from shared.core.transitions import hold, poll_later, record_poll
 from shared.engine.send import log_moved, moved_away
 from shared.ledger.ledger import Ledger
 
 
-class Following:
+class Polling:
     """Asks how runs stand.
 
     Args:
@@ -39,7 +39,7 @@ class Following:
         self._workspace = workspace
         self._clock = clock
 
-    def follow(self, submission: Submission) -> Submission:
+    def poll(self, submission: Submission) -> Submission:
         """Ask how a `submitted` submission's run stands, and record it.
 
         A workspace that does not answer is asked again later; a run that it does not know is held.
@@ -70,5 +70,5 @@ class Following:
             reason = f"its run cannot be followed: {error}"
             return lambda row: hold(row, reason, now=now)
         except WorkspaceUnavailable:
-            return partial(wait, now=now)  # the transport has logged the call
-        return lambda row: follow(row, run, now=now)
+            return partial(poll_later, now=now)  # the transport has logged the call
+        return lambda row: record_poll(row, run, now=now)

@@ -8,7 +8,7 @@ from datetime import datetime
 from shared.clients.workspace import Workspace
 from shared.config.model import Config
 from shared.core.submissions import State, Submission
-from shared.core.transitions import adopt, hold, look, lose
+from shared.core.transitions import adopt, hold, mark_ambiguous, record_search
 from shared.engine.send import log_moved, moved_away
 from shared.ledger.ledger import Ledger
 
@@ -17,7 +17,7 @@ VANISHED = (
 )
 
 
-class Searching:
+class Searcher:
     """Finds out whether a run was started.
 
     Args:
@@ -40,7 +40,7 @@ class Searching:
         self._workspace = workspace
         self._clock = clock
 
-    def lose(self, submission: Submission) -> Submission:
+    def mark_ambiguous(self, submission: Submission) -> Submission:
         """Record that a `submitting` submission's lease ran out: from here on it is as if its answer was lost.
 
         Raises:
@@ -50,7 +50,7 @@ class Searching:
 
         def once(row: Submission) -> Submission:
             moved_on = row.state is not State.SUBMITTING or row.due != submission.due
-            return row if moved_on else lose(row, reason=VANISHED, now=now, policy=policy)
+            return row if moved_on else mark_ambiguous(row, reason=VANISHED, now=now, policy=policy)
 
         after = self._ledger.update(submission, once)
         log_moved(after)
@@ -67,19 +67,19 @@ class Searching:
         away = moved_away(submission, pipeline)
         if pipeline is None or away is not None:
             return self._record(submission, lambda row: hold(row, away, now=now))
-        newest = self._ledger.newest_run(submission.place, submission.experiment)
-        found = self._workspace.look(
+        newest = self._ledger.reference_run(submission.endpoint_digest, submission.experiment)
+        found = self._workspace.search(
             pipeline,
             experiment=submission.experiment,
-            stamp=submission.stamp,
-            neighbour=newest.stamp if newest else None,
+            correlation_id=submission.correlation_id,
+            reference=newest.correlation_id if newest else None,
         )
         if found.runs:
             after = self._ledger.update(submission, lambda row: adopt(row, found.runs, now=now))
             log_moved(after)
             return after
-        saw = newest.started if newest and found.sees_newest else None
-        return self._record(submission, lambda row: look(row, (), saw=saw, now=now))
+        saw = newest.started if newest and found.saw_reference else None
+        return self._record(submission, lambda row: record_search(row, (), saw=saw, now=now))
 
     def _record(
         self, submission: Submission, change: Callable[[Submission], Submission]

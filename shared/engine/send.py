@@ -29,7 +29,7 @@ _LEVELS = {
 }
 
 
-class Sending:
+class Sender:
     """Sends claimed submissions.
 
     Args:
@@ -111,7 +111,7 @@ def moved_away(submission: Submission, pipeline: Pipeline | None) -> str | None:
         return f"pipeline {submission.pipeline} is no longer in the triggers file"
     if pipeline.kind != submission.kind:
         return f"pipeline {pipeline.name} was a {submission.kind} and is a {pipeline.kind} now"
-    if pipeline.place != submission.place:
+    if pipeline.endpoint_digest != submission.endpoint_digest:
         return f"the endpoint of pipeline {pipeline.name} has changed since this was claimed"
     return None
 

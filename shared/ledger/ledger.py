@@ -15,7 +15,7 @@ from datetime import datetime
 
 from shared.core.errors import LedgerError
 from shared.core.submissions import OPEN, State, Submission
-from shared.core.trigger_state import Sighting, TriggerState
+from shared.core.trigger_state import Registration, TriggerState
 from shared.ledger import rows
 from shared.ledger.table.guarded import WRITE_TRIES, GuardedTable, unavailable
 from shared.ledger.table.protocol import (
@@ -31,7 +31,7 @@ from shared.ledger.table.protocol import (
     Value,
 )
 from shared.ledger.tick import Tick, decode_tick, encode_tick
-from shared.ledger.triggers import Sightings
+from shared.ledger.triggers import TriggerRows
 
 MAX_COUNT_PAGES = 10
 """Pages of 1,000 that a count reads at most."""
@@ -60,7 +60,7 @@ class Ledger:
 
     def __init__(self, table: Table, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._table = GuardedTable(table)
-        self._sightings = Sightings(self._table, monotonic=monotonic)
+        self._sightings = TriggerRows(self._table, monotonic=monotonic)
 
     # Submissions
 
@@ -121,7 +121,7 @@ class Ledger:
         Raises:
             LedgerUnavailable: The change may not be recorded.
         """
-        return self._write(submission, change, follow=True) or submission
+        return self._write(submission, change, retry=True) or submission
 
     def take(
         self, submission: Submission, change: Callable[[Submission], Submission]
@@ -134,14 +134,14 @@ class Ledger:
         Raises:
             LedgerUnavailable: Nobody knows whether this caller succeeded; it must act as if it had not.
         """
-        return self._write(submission, change, follow=False)
+        return self._write(submission, change, retry=False)
 
     def _write(
         self,
         submission: Submission,
         change: Callable[[Submission], Submission],
         *,
-        follow: bool,
+        retry: bool,
     ) -> Submission | None:
         key = rows.submission_key(submission.id)
         tokens: set[str] = set()
@@ -166,7 +166,7 @@ class Ledger:
             if row.values.get("token") in tokens:
                 return rows.decode_submission(row)
             unchanged = row.etag == current.etag
-            if not unchanged and not follow:
+            if not unchanged and not retry:
                 return None
             current = rows.decode_submission(row)
             if unchanged and isinstance(failure, RowConflict):
@@ -256,14 +256,14 @@ class Ledger:
 
     # Listings
 
-    def newest_run(self, place: str, experiment: str) -> rows.KnownRun | None:
+    def reference_run(self, endpoint_digest: str, experiment: str) -> rows.ReferenceRun | None:
         """Return the newest run that we know of in an experiment, started through an endpoint.
 
         Raises:
             LedgerUnavailable: The ledger did not answer.
         """
-        row = self._table.get(rows.newest_key(place, experiment))
-        return rows.decode_newest(row) if row else None
+        row = self._table.get(rows.reference_key(endpoint_digest, experiment))
+        return rows.decode_reference(row) if row else None
 
     def log(self, *, limit: int, after: str | None = None) -> Page:
         """Return a page of the `log:` rows, newest first; each carries trigger, state, source, time and run.
@@ -275,7 +275,7 @@ class Ledger:
         Raises:
             LedgerUnavailable: The table did not answer.
         """
-        return self._table.page(rows.behind(after) or "log:", "log;", limit=limit)
+        return self._table.page(rows.watermark(after) or "log:", "log;", limit=limit)
 
     def attention(self, state: State, *, limit: int, after: str | None = None) -> Page:
         """Return a page of the `attention:` rows of `dead` or `held` submissions; arguments as for `log`.
@@ -284,7 +284,7 @@ class Ledger:
             LedgerUnavailable: The table did not answer.
         """
         prefix = f"attention:{state}"
-        return self._table.page(rows.behind(after) or f"{prefix}:", f"{prefix};", limit=limit)
+        return self._table.page(rows.watermark(after) or f"{prefix}:", f"{prefix};", limit=limit)
 
     def count_attention(self) -> tuple[int, int]:
         """Return how many submissions are dead, and how many held: of more than 10,000, those that were counted.
@@ -307,33 +307,33 @@ class Ledger:
 
     # Triggers
 
-    def see(self, sighting: Sighting) -> TriggerState:
+    def register(self, registration: Registration) -> TriggerState:
         """See `Sightings.see`."""
-        return self._sightings.see(sighting)
+        return self._sightings.register(registration)
 
-    def see_all(self, sightings: Iterable[Sighting]) -> Mapping[str, TriggerState]:
+    def register_all(self, registrations: Iterable[Registration]) -> Mapping[str, TriggerState]:
         """See `Sightings.see_all`."""
-        return self._sightings.see_all(sightings)
+        return self._sightings.register_all(registrations)
 
-    def peek(self, sightings: Iterable[Sighting]) -> Mapping[str, TriggerState]:
+    def read_states(self, registrations: Iterable[Registration]) -> Mapping[str, TriggerState]:
         """See `Sightings.peek`."""
-        return self._sightings.peek(sightings)
+        return self._sightings.read_states(registrations)
 
-    def switch(
-        self, sighting: Sighting, change: Callable[[TriggerState], TriggerState]
+    def override(
+        self, registration: Registration, change: Callable[[TriggerState], TriggerState]
     ) -> TriggerState:
         """See `Sightings.switch`."""
-        return self._sightings.switch(sighting, change)
+        return self._sightings.override(registration, change)
 
     def known(self, name: str) -> TriggerState | None:
         """See `Sightings.known`."""
         return self._sightings.known(name)
 
-    def leave_behind(
+    def move_watermarks(
         self, marks: Mapping[str, datetime | None], states: Mapping[str, TriggerState]
     ) -> None:
         """See `Sightings.leave_behind`."""
-        self._sightings.leave_behind(marks, states)
+        self._sightings.move_watermarks(marks, states)
 
     # The tick
 
@@ -407,8 +407,8 @@ def _update_operations(before: Submission, after: Submission, token: str) -> lis
     if rows.encode_log(before) != rows.encode_log(after):
         operations.append(Merge(rows.log_key(after), rows.encode_log(after)))
     if after.run_id is not None and after.run_id != before.run_id:
-        key = rows.newest_key(after.place, after.experiment)
-        operations.append(Merge(key, rows.encode_newest(after)))
+        key = rows.reference_key(after.endpoint_digest, after.experiment)
+        operations.append(Merge(key, rows.encode_reference(after)))
     old = {before.due_key, rows.attention_key(before)} - {None}
     new = {rows.due_key(after.due, after.id) if after.due else None, rows.attention_key(after)}
     operations += [Delete(key) for key in sorted(old - new, key=str) if key is not None]

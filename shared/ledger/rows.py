@@ -6,7 +6,7 @@
 | `due:<utc time>:<id>` | the tick has something to do with it, sorted by when |
 | `log:<inverted time>:<id>` | newest first, for listing |
 | `attention:<state>:<id>` | it is `dead` or `held` |
-| `newest:<place>:<experiment>` | the newest known run there: a search that does not see it proves nothing |
+| `reference:<endpoint digest>:<experiment>` | the newest known run there: a search that does not see it proves nothing |
 | `trigger:<name>` | first sight and floor of a trigger, and whether a person switched it off |
 | `tick` | how far schedules were evaluated, and where the repair walk goes on |
 
@@ -46,15 +46,15 @@ _LAST_MICROSECOND = 10**17
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KnownRun:
+class ReferenceRun:
     """A run that we know of.
 
     Attributes:
-        stamp: What it is stamped with.
+        correlation_id: Its correlation id.
         started: When we knew that it was.
     """
 
-    stamp: str
+    correlation_id: str
     started: datetime
 
 
@@ -78,9 +78,9 @@ def is_overdue(submission: Submission, now: datetime) -> bool:
     return submission.due is None or submission.due + LEASE < now
 
 
-def newest_key(place: str, experiment: str) -> str:
+def reference_key(endpoint_digest: str, experiment: str) -> str:
     """Return the key of the row that names the newest known run of an experiment."""
-    return f"newest:{place}:{hashlib.sha256(experiment.encode()).hexdigest()[:16]}"
+    return f"reference:{endpoint_digest}:{hashlib.sha256(experiment.encode()).hexdigest()[:16]}"
 
 
 def read_optional(value: object) -> datetime | None:
@@ -88,7 +88,7 @@ def read_optional(value: object) -> datetime | None:
     return read_instant(value) if isinstance(value, str) and value else None
 
 
-def read_mark(value: object) -> datetime | None:
+def read_instant_or_none(value: object) -> datetime | None:
     """Read an instant of the `tick` row; None for what somebody edited: then ticks look back to the first sight.
 
     That starts nothing twice, since what was claimed stays claimed.
@@ -109,22 +109,26 @@ def log_key(submission: Submission) -> str:
     return f"log:{_LAST_MICROSECOND - microseconds:017d}:{submission.id}"
 
 
-def encode_newest(submission: Submission) -> dict[str, Value]:
+def encode_reference(submission: Submission) -> dict[str, Value]:
     """Return the properties of the row that names the newest known run of an experiment."""
     return {
-        "stamp": submission.stamp,
+        "correlation_id": submission.correlation_id,
         "run_id": _text(submission.run_id),
         "started": print_instant(submission.updated),
     }
 
 
-def decode_newest(row: Row) -> KnownRun | None:
+def decode_reference(row: Row) -> ReferenceRun | None:
     """Read that row; one of an older version does not say when."""
-    started = read_mark(row.values.get("started"))
-    return KnownRun(stamp=str(row.values["stamp"]), started=started) if started else None
+    started = read_instant_or_none(row.values.get("started"))
+    return (
+        ReferenceRun(correlation_id=str(row.values["correlation_id"]), started=started)
+        if started
+        else None
+    )
 
 
-def behind(key: str | None) -> str | None:
+def watermark(key: str | None) -> str | None:
     """Return where a range begins that leaves out a row and all before it; keys of one kind are equally long."""
     return f"{key}!" if key else None
 
@@ -157,7 +161,7 @@ def encode_submission(submission: Submission, *, token: str) -> dict[str, Value]
         "trigger": submission.trigger,
         "pipeline": submission.pipeline,
         "kind": submission.kind,
-        "place": submission.place,
+        "endpoint_digest": submission.endpoint_digest,
         "event": dump_event(submission.event),
         "body": submission.body or b"",
         "created": print_instant(submission.created),
@@ -165,7 +169,7 @@ def encode_submission(submission: Submission, *, token: str) -> dict[str, Value]
         "since": _print_optional(submission.since),
         "unknown_since": _print_optional(submission.unknown_since),
         "post_deadline": _print_optional(submission.post_deadline),
-        "looks": submission.looks,
+        "conclusive_searches": submission.conclusive_searches,
         "lag": "" if submission.lag is None else str(submission.lag.total_seconds()),
         "due": _print_optional(submission.due),
         "due_key": due_key(submission.due, submission.id) if submission.due else "",
@@ -174,7 +178,7 @@ def encode_submission(submission: Submission, *, token: str) -> dict[str, Value]
         "run_status": _text(submission.run_status),
         "duplicates": json.dumps(submission.duplicates),
         "decisions": json.dumps([_encode_decision(one) for one in submission.decisions]),
-        "capability": _text(submission.capability),
+        "status_token": _text(submission.status_token),
     }
 
 
@@ -205,7 +209,7 @@ def decode_submission(row: Row) -> Submission:
             trigger=str(values["trigger"]),
             pipeline=str(values["pipeline"]),
             kind=str(values["kind"]),
-            place=str(values["place"]),
+            endpoint_digest=str(values["endpoint_digest"]),
             event=load_event(_bytes(values["event"])),
             body=_bytes(values["body"]) or None,
             created=read_instant(str(values["created"])),
@@ -216,7 +220,7 @@ def decode_submission(row: Row) -> Submission:
             since=read_optional(values.get("since")),
             unknown_since=read_optional(values.get("unknown_since")),
             post_deadline=read_optional(values.get("post_deadline")),
-            looks=int(values.get("looks", 0)),
+            conclusive_searches=int(values.get("conclusive_searches", 0)),
             lag=timedelta(seconds=float(str(values["lag"]))) if values.get("lag") else None,
             due=read_optional(values["due"]),
             attempts=tuple(
@@ -228,7 +232,7 @@ def decode_submission(row: Row) -> Submission:
             decisions=tuple(
                 _decode_decision(item) for item in json.loads(str(values.get("decisions", "[]")))
             ),
-            capability=str(values.get("capability", "")) or None,
+            status_token=str(values.get("status_token", "")) or None,
             etag=row.etag,
             due_key=str(values["due_key"]) or None,
         )

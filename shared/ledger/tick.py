@@ -22,7 +22,7 @@ class Tick:
         held: How many were `held`.
     """
 
-    evaluated_until: datetime | None = None
+    watermark: datetime | None = None
     last: datetime | None = None
     walked_to: str = ""
     dead: int | None = None
@@ -33,7 +33,7 @@ def encode_tick(tick: Tick) -> dict[str, Value]:
     """Return the properties of the row."""
     values: dict[str, Value] = {
         "schema": rows.SCHEMA,
-        "evaluated_until": print_instant(tick.evaluated_until) if tick.evaluated_until else "",
+        "watermark": print_instant(tick.watermark) if tick.watermark else "",
         "last": print_instant(tick.last) if tick.last else "",
         "walked_to": tick.walked_to,
     }
@@ -47,8 +47,8 @@ def decode_tick(row: Row | None) -> Tick:
     if row is None:
         return Tick()
     return Tick(
-        evaluated_until=rows.read_mark(row.values.get("evaluated_until")),
-        last=rows.read_mark(row.values.get("last")),
+        watermark=rows.read_instant_or_none(row.values.get("watermark")),
+        last=rows.read_instant_or_none(row.values.get("last")),
         walked_to=str(row.values.get("walked_to") or ""),
         dead=_count(row.values.get("dead")),
         held=_count(row.values.get("held")),

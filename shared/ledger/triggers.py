@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 
 from shared.core.errors import LedgerError
 from shared.core.times import print_instant, read_instant
-from shared.core.trigger_state import Sighting, TriggerState
+from shared.core.trigger_state import Registration, TriggerState
 from shared.ledger import rows
 from shared.ledger.table.guarded import WRITE_TRIES, GuardedTable, unavailable
 from shared.ledger.table.protocol import (
@@ -33,7 +33,7 @@ logger = logging.getLogger(__name__)
 TRIGGER_CACHE = timedelta(seconds=30)
 
 
-class Sightings:
+class TriggerRows:
     """The triggers' rows of a ledger.
 
     Args:
@@ -44,23 +44,23 @@ class Sightings:
     def __init__(self, table: GuardedTable, *, monotonic: Callable[[], float]) -> None:
         self._table = table
         self._monotonic = monotonic
-        self._seen: dict[str, tuple[float, TriggerState]] = {}
+        self._cache: dict[str, tuple[float, TriggerState]] = {}
         self._lock = threading.Lock()
 
-    def see(self, sighting: Sighting) -> TriggerState:
+    def register(self, registration: Registration) -> TriggerState:
         """Return what is known of a trigger; its first sight is recorded.
 
         Raises:
             LedgerUnavailable: The table did not answer.
         """
         with self._lock:
-            read_at, known = self._seen.get(sighting.name, (0.0, None))
+            read_at, known = self._cache.get(registration.name, (0.0, None))
         fresh = self._monotonic() - read_at < TRIGGER_CACHE.total_seconds()
-        if known is not None and known.place == sighting.place and fresh:
+        if known is not None and known.source_key == registration.source_key and fresh:
             return known
-        return self._remember([self._see(sighting)])[sighting.name]
+        return self._remember([self._register(registration)])[registration.name]
 
-    def see_all(self, sightings: Iterable[Sighting]) -> Mapping[str, TriggerState]:
+    def register_all(self, registrations: Iterable[Registration]) -> Mapping[str, TriggerState]:
         """Do what `see` does for many triggers, past the cache: one query, and one write for 100 new ones.
 
         A trigger whose row somebody edited is left out, and logged: the others go on.
@@ -70,33 +70,33 @@ class Sightings:
         """
         known = {row.key: row for row in self._table.range(*rows.TRIGGERS)}
         states: list[TriggerState] = []
-        unseen: list[Sighting] = []
-        for sighting in sightings:
-            row = known.get(rows.trigger_key(sighting.name))
-            if row is None or row.values.get("place") != sighting.place:
-                unseen.append(sighting)
+        unregistered: list[Registration] = []
+        for registration in registrations:
+            row = known.get(rows.trigger_key(registration.name))
+            if row is None or row.values.get("source_key") != registration.source_key:
+                unregistered.append(registration)
                 continue
             try:
                 states.append(_decode(row))
             except LedgerError as error:
                 logger.error(  # noqa: TRY400 — the error is the row's, and its text says all
                     "trigger %s is left out: %s",
-                    sighting.name,
+                    registration.name,
                     error,
-                    extra={"action": "trigger_unreadable", "trigger": sighting.name},
+                    extra={"action": "trigger_unreadable", "trigger": registration.name},
                 )
-        for first in range(0, len(unseen), MAX_OPERATIONS):
-            batch = unseen[first : first + MAX_OPERATIONS]
-            new = [_first_sight(found, known.get(rows.trigger_key(found.name))) for found in batch]
+        for first in range(0, len(unregistered), MAX_OPERATIONS):
+            batch = unregistered[first : first + MAX_OPERATIONS]
+            new = [_new_state(found, known.get(rows.trigger_key(found.name))) for found in batch]
             try:
                 etags = self._table.transact([_record(state, known) for state in new])
                 states += map(_written, new, etags)
             except (RowConflict, TableUnavailable):
                 # Another instance saw one of them first, or the answer was lost: one by one, what is there decides.
-                states += [self._see(sighting) for sighting in batch]
+                states += [self._register(registration) for registration in batch]
         return self._remember(states)
 
-    def peek(self, sightings: Iterable[Sighting]) -> Mapping[str, TriggerState]:
+    def read_states(self, registrations: Iterable[Registration]) -> Mapping[str, TriggerState]:
         """Return what is known of many triggers, or what a first sight would record; nothing is recorded.
 
         Raises:
@@ -104,16 +104,16 @@ class Sightings:
         """
         known = {row.key: row for row in self._table.range(*rows.TRIGGERS)}
         states: dict[str, TriggerState] = {}
-        for sighting in sightings:
-            row = known.get(rows.trigger_key(sighting.name))
-            seen = row is not None and row.values.get("place") == sighting.place
-            states[sighting.name] = (
-                _decode(row) if seen and row is not None else _first_sight(sighting, row)
+        for registration in registrations:
+            row = known.get(rows.trigger_key(registration.name))
+            seen = row is not None and row.values.get("source_key") == registration.source_key
+            states[registration.name] = (
+                _decode(row) if seen and row is not None else _new_state(registration, row)
             )
         return states
 
-    def switch(
-        self, sighting: Sighting, change: Callable[[TriggerState], TriggerState]
+    def override(
+        self, registration: Registration, change: Callable[[TriggerState], TriggerState]
     ) -> TriggerState:
         """Record that a person switched a trigger; its first sight too, if this is it.
 
@@ -126,9 +126,9 @@ class Sightings:
         """
         failure: Exception | None = None
         for _ in range(WRITE_TRIES):
-            before = self._see(sighting)
-            row = self._table.get(rows.trigger_key(sighting.name))
-            if row is None or row.values.get("place") != before.place:
+            before = self._register(registration)
+            row = self._table.get(rows.trigger_key(registration.name))
+            if row is None or row.values.get("source_key") != before.source_key:
                 continue  # somebody removed it, or another version of the file is at work
             before = _decode(row)
             after = change(before)
@@ -142,13 +142,13 @@ class Sightings:
                 return self._remember([_written(after, etags[0])])[after.name]
         raise unavailable(failure)
 
-    def _see(self, sighting: Sighting) -> TriggerState:
+    def _register(self, registration: Registration) -> TriggerState:
         failure: Exception | None = None
         for _ in range(WRITE_TRIES):
-            row = self._table.get(rows.trigger_key(sighting.name))
-            if row is not None and row.values.get("place") == sighting.place:
+            row = self._table.get(rows.trigger_key(registration.name))
+            if row is not None and row.values.get("source_key") == registration.source_key:
                 return _decode(row)
-            state = _first_sight(sighting, row)
+            state = _new_state(registration, row)
             try:
                 etags = self._table.transact([_record(state, {row.key: row} if row else {})])
             except (RowConflict, TableUnavailable) as error:
@@ -164,10 +164,10 @@ class Sightings:
             LedgerUnavailable: The table did not answer.
         """
         row = self._table.get(rows.trigger_key(name))
-        return _decode(row) if row is not None and "place" in row.values else None
+        return _decode(row) if row is not None and "source_key" in row.values else None
 
-    def leave_behind(
-        self, marks: Mapping[str, datetime | None], states: Mapping[str, TriggerState]
+    def move_watermarks(
+        self, watermarks: Mapping[str, datetime | None], states: Mapping[str, TriggerState]
     ) -> None:
         """Record how far triggers came that are behind the ticks (an instant), or that they are not any more (None).
 
@@ -178,7 +178,7 @@ class Sightings:
         Raises:
             LedgerUnavailable: Some are not recorded; do not move `evaluated_until`.
         """
-        changes = [_mark(name, mark, states[name]) for name, mark in marks.items()]
+        changes = [_mark(name, watermark, states[name]) for name, watermark in watermarks.items()]
         for first in range(0, len(changes), MAX_OPERATIONS):
             batch = changes[first : first + MAX_OPERATIONS]
             try:
@@ -199,25 +199,25 @@ class Sightings:
         read_at = self._monotonic()
         found = {state.name: state for state in states}
         with self._lock:
-            self._seen |= {name: (read_at, state) for name, state in found.items()}
+            self._cache |= {name: (read_at, state) for name, state in found.items()}
         return found
 
 
-def _first_sight(sighting: Sighting, row: Row | None) -> TriggerState:
-    if row is not None and "place" in row.values:
+def _new_state(registration: Registration, row: Row | None) -> TriggerState:
+    if row is not None and "source_key" in row.values:
         return replace(
             _decode(row),
-            place=sighting.place,
-            first_seen=sighting.time,
-            floor=sighting.floor,
-            behind=sighting.behind,
+            source_key=registration.source_key,
+            registered_at=registration.time,
+            cutoff=registration.cutoff,
+            watermark=registration.watermark,
         )
     return TriggerState(
-        name=sighting.name,
-        place=sighting.place,
-        first_seen=sighting.time,
-        floor=sighting.floor,
-        behind=sighting.behind,
+        name=registration.name,
+        source_key=registration.source_key,
+        registered_at=registration.time,
+        cutoff=registration.cutoff,
+        watermark=registration.watermark,
     )
 
 
@@ -225,9 +225,9 @@ def _written(state: TriggerState, etag: str) -> TriggerState:
     return replace(state, etag=etag)
 
 
-def _mark(name: str, mark: datetime | None, state: TriggerState) -> Merge:
-    values: dict[str, Value] = {"behind": print_instant(mark) if mark else ""}
-    return Merge(rows.trigger_key(name), values, None if mark else state.etag)
+def _mark(name: str, watermark: datetime | None, state: TriggerState) -> Merge:
+    values: dict[str, Value] = {"watermark": print_instant(watermark) if watermark else ""}
+    return Merge(rows.trigger_key(name), values, None if watermark else state.etag)
 
 
 def _record(state: TriggerState, known: Mapping[str, Row]) -> Operation:
@@ -240,17 +240,20 @@ def _record(state: TriggerState, known: Mapping[str, Row]) -> Operation:
 def _encode(state: TriggerState) -> dict[str, Value]:
     return {
         "schema": rows.SCHEMA,
-        "place": state.place,
-        "first_seen": print_instant(state.first_seen),
-        "floor": print_instant(state.floor) if state.floor else "",
-        "enabled": "" if state.enabled is None else str(state.enabled).lower(),
-        "switched": print_instant(state.switched) if state.switched else "",
-        "switched_by": state.switched_by or "",
-        "gaps": json.dumps(
-            [[print_instant(start), print_instant(end) if end else ""] for start, end in state.gaps]
+        "source_key": state.source_key,
+        "registered_at": print_instant(state.registered_at),
+        "cutoff": print_instant(state.cutoff) if state.cutoff else "",
+        "override": "" if state.enabled is None else str(state.enabled).lower(),
+        "overridden_at": print_instant(state.overridden_at) if state.overridden_at else "",
+        "overridden_by": state.overridden_by or "",
+        "disabled_periods": json.dumps(
+            [
+                [print_instant(start), print_instant(end) if end else ""]
+                for start, end in state.disabled_periods
+            ]
         ),
         "enabled_at": print_instant(state.enabled_at) if state.enabled_at else "",
-        "behind": print_instant(state.behind) if state.behind else "",
+        "watermark": print_instant(state.watermark) if state.watermark else "",
     }
 
 
@@ -267,20 +270,20 @@ def _decode(row: Row) -> TriggerState:
 
 
 def _read(row: Row) -> TriggerState:
-    enabled = str(row.values.get("enabled") or "")
+    enabled = str(row.values.get("override") or "")
     return TriggerState(
         name=row.key.removeprefix("trigger:"),
-        place=str(row.values["place"]),
-        first_seen=read_instant(str(row.values["first_seen"])),
-        floor=rows.read_optional(row.values.get("floor")),
+        source_key=str(row.values["source_key"]),
+        registered_at=read_instant(str(row.values["registered_at"])),
+        cutoff=rows.read_optional(row.values.get("cutoff")),
         enabled={"true": True, "false": False}.get(enabled),
-        switched=rows.read_optional(row.values.get("switched")),
-        switched_by=str(row.values.get("switched_by") or "") or None,
-        gaps=tuple(
+        overridden_at=rows.read_optional(row.values.get("overridden_at")),
+        overridden_by=str(row.values.get("overridden_by") or "") or None,
+        disabled_periods=tuple(
             (read_instant(start), rows.read_optional(end))
-            for start, end in json.loads(str(row.values.get("gaps") or "[]"))
+            for start, end in json.loads(str(row.values.get("disabled_periods") or "[]"))
         ),
         enabled_at=rows.read_optional(row.values.get("enabled_at")),
-        behind=rows.read_optional(row.values.get("behind")),
+        watermark=rows.read_optional(row.values.get("watermark")),
         etag=row.etag,
     )

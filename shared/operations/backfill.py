@@ -11,9 +11,9 @@ from functools import partial
 from itertools import islice
 
 from shared.core.errors import InvalidRequest, NotAllowed, RenderError
-from shared.core.events import ScheduleEvent, event_id
+from shared.core.events import ScheduleEvent, deduplication_key
 from shared.core.submissions import State, Submission
-from shared.core.trigger_state import first_minute
+from shared.core.trigger_state import anchor_of
 from shared.engine.tick.occurrences import schedule_event
 from shared.operations.submissions import Operations, schedule_of
 
@@ -103,13 +103,15 @@ def preview_backfill(
     known = operations.ledger.known(name)
     if known is not None and known.enabled is False:
         raise NotAllowed(f"trigger {name} is disabled; enable it first")
-    seen = known.first_seen if known is not None and known.place == source.place else None
+    seen = (
+        known.registered_at if known is not None and known.source_key == source.source_key else None
+    )
     if seen is None and source.schedule.needs_anchor:
         raise NotAllowed(
             f"the occurrences of trigger {name} are counted from when the app first sees this schedule, and it has "
             "not yet; let the deployed app tick once, or give the schedule a start_time"
         )
-    anchor = first_minute(seen or operations.clock())
+    anchor = anchor_of(seen or operations.clock())
     after = since - timedelta.resolution
     times = source.schedule.occurrences(anchor=anchor, after=after, until=until)
     found = list(islice(times, MAX_OCCURRENCES + 1))
@@ -119,7 +121,7 @@ def preview_backfill(
         )
     events = [schedule_event(name, source, time, anchor=anchor) for time in found]
     with ThreadPoolExecutor(READERS, "backfill-read") as readers:
-        rows = readers.map(operations.ledger.get, map(event_id, events))
+        rows = readers.map(operations.ledger.get, map(deduplication_key, events))
         return [Candidate(event=event, found=row) for event, row in zip(events, rows, strict=True)]
 
 
@@ -142,9 +144,9 @@ def run_backfill(operations: Operations, candidates: Sequence[Candidate]) -> Ite
 def _submit(operations: Operations, candidate: Candidate) -> Backfilled:
     event, submission = candidate.event, candidate.found
     if submission is None:
-        accepted = operations.accepting.accept_past(event)
+        accepted = operations.acceptor.accept_past(event)
         if accepted.won or accepted.submission.state not in TAKEN_OVER:
-            return Backfilled(event=event, submission=operations.sending.send(accepted))
+            return Backfilled(event=event, submission=operations.sender.send(accepted))
         submission = accepted.submission
     try:
         return Backfilled(event=event, submission=operations.replay(submission.id))

@@ -31,7 +31,7 @@ _PAGE_ROWS = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class SubmissionFilter:
     """Which submissions.
 
     Attributes:
@@ -46,7 +46,7 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Listing:
+class SubmissionPage:
     """A page of submissions.
 
     Attributes:
@@ -61,8 +61,8 @@ class Listing:
 
 
 def list_submissions(
-    ledger: Ledger, wanted: Wanted, *, limit: int, cursor: str | None = None
-) -> Listing:
+    ledger: Ledger, wanted: SubmissionFilter, *, limit: int, cursor: str | None = None
+) -> SubmissionPage:
     """Return a page of submissions, newest first; `dead` and `held` ones straight from their index, by id.
 
     Args:
@@ -99,7 +99,7 @@ def list_submissions(
     found, unreadable = _read(ledger, ids)
     if wanted.since is not None:
         found = [one for one in found if one.created >= wanted.since]
-    return Listing(
+    return SubmissionPage(
         submissions=tuple(found),
         cursor=write_cursor(last) if last else None,
         unreadable=tuple(unreadable),
@@ -160,7 +160,7 @@ class _TooOld(Exception):
     """This row, and all behind it, are older than what is wanted."""
 
 
-def _matches(row: Row, wanted: Wanted) -> bool:
+def _matches(row: Row, wanted: SubmissionFilter) -> bool:
     created = row.values.get("created")
     if (
         wanted.since is not None

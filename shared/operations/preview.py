@@ -7,10 +7,18 @@ from datetime import datetime
 
 from shared.config.model import Config, ScheduleSource, Trigger
 from shared.core.errors import RenderError, StorageUnavailable, TokenUnavailable
-from shared.core.events import BlobNotice, Event, HttpEvent, Ignored, ScheduleEvent, event_id
-from shared.core.submissions import stamp
-from shared.core.trigger_state import TriggerState, closed, first_minute
-from shared.engine.accept import Accepting, build_run_body, sighting
+from shared.core.events import (
+    BlobNotification,
+    Event,
+    HttpEvent,
+    Ignored,
+    ScheduleEvent,
+    deduplication_key,
+)
+from shared.core.submissions import correlation_id
+from shared.core.times import print_second
+from shared.core.trigger_state import TriggerState
+from shared.engine.accept import Acceptor, build_run_body
 from shared.engine.tick.occurrences import schedule_event
 from shared.ledger.ledger import Ledger
 from shared.schedules.upcoming import look_ahead
@@ -33,28 +41,28 @@ class Preview:
     submission: str | None = None
 
 
-type News = Event | BlobNotice | Ignored
+type PreviewSubject = Event | BlobNotification | Ignored
 """What would happen to a trigger; `Ignored` when it does not concern it at all."""
 
 
 def preview(
-    asked: list[tuple[Trigger, News]],
+    asked: list[tuple[Trigger, PreviewSubject]],
     *,
     config: Config,
     ledger: Ledger,
-    accepting: Accepting,
+    acceptor: Acceptor,
     now: datetime,
 ) -> list[Preview]:
-    """Return what each trigger would do with its news.
+    """Return what each trigger would do with its subject.
 
     Raises:
         LedgerUnavailable: The ledger did not answer.
         LedgerError: A row cannot be understood.
     """
-    states = ledger.peek(sighting(trigger, now=now) for trigger, _ in asked)
+    states = ledger.read_states(trigger.registration(now) for trigger, _ in asked)
     found = []
-    for trigger, news in asked:
-        event = _event(accepting, trigger, news)
+    for trigger, subject in asked:
+        event = _event(acceptor, trigger, subject)
         if isinstance(event, Ignored):
             found.append(Preview(trigger=trigger.name, ignored=event))
         else:
@@ -62,11 +70,11 @@ def preview(
     return found
 
 
-def _event(accepting: Accepting, trigger: Trigger, news: News) -> Event | Ignored:
-    if not isinstance(news, BlobNotice):
-        return news
+def _event(acceptor: Acceptor, trigger: Trigger, subject: PreviewSubject) -> Event | Ignored:
+    if not isinstance(subject, BlobNotification):
+        return subject
     try:
-        return accepting.look(trigger, news)
+        return acceptor.read_blob(trigger, subject)
     except (StorageUnavailable, TokenUnavailable) as error:
         return Ignored(reason=str(error), condition="exists", value="unknown")
 
@@ -74,20 +82,22 @@ def _event(accepting: Accepting, trigger: Trigger, news: News) -> Event | Ignore
 def _preview(
     config: Config, ledger: Ledger, trigger: Trigger, state: TriggerState, event: Event
 ) -> Preview:
-    ignored = closed(trigger, state, event) or _no_occurrence(trigger, state, event)
+    ignored = state.reason_to_ignore(event, enabled_in_file=trigger.enabled) or _no_occurrence(
+        trigger, state, event
+    )
     if ignored is not None:
         return Preview(trigger=trigger.name, ignored=ignored)
     if isinstance(event, ScheduleEvent) and isinstance(trigger.source, ScheduleSource):
-        anchor = first_minute(state.first_seen)
+        anchor = state.anchor
         event = schedule_event(trigger.name, trigger.source, event.time, anchor=anchor)
-    identifier = event_id(event)
+    identifier = deduplication_key(event)
     known = None if _is_new(event) else ledger.get(identifier)
     if known is not None:
         reason = f"it has submission {known.id} already, which is {known.state}"
         ignored = Ignored(reason=reason, condition="new", value=known.state)
         return Preview(trigger=trigger.name, ignored=ignored, submission=identifier)
     try:
-        body = build_run_body(config, trigger, event, stamp=stamp(identifier, 1))
+        body = build_run_body(config, trigger, event, correlation_id=correlation_id(identifier, 1))
     except RenderError as error:
         ignored = Ignored(reason=str(error), condition="values", value=error.where)
         return Preview(trigger=trigger.name, ignored=ignored)
@@ -103,10 +113,12 @@ def _is_new(event: Event) -> bool:
 def _no_occurrence(trigger: Trigger, state: TriggerState, event: Event) -> Ignored | None:
     if not isinstance(trigger.source, ScheduleSource) or not isinstance(event, ScheduleEvent):
         return None
-    schedule, anchor = trigger.source.schedule, first_minute(state.first_seen)
+    schedule, anchor = trigger.source.schedule, state.anchor
     found = look_ahead(schedule, anchor=anchor, since=event.time, count=1).occurrences
     if found and found[0].time == event.time:
         return None
-    time = f"{event.time:%Y-%m-%dT%H:%M:%SZ}"
-    reason = f"{time} is no occurrence of {schedule.definition}, counted from {anchor:%Y-%m-%dT%H:%M:%SZ}"
+    time = print_second(event.time)
+    reason = (
+        f"{time} is no occurrence of {schedule.definition}, counted from {print_second(anchor)}"
+    )
     return Ignored(reason=reason, condition="schedule", value=time)

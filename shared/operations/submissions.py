@@ -10,19 +10,19 @@ from datetime import datetime
 from shared.clients.workspace import Workspace
 from shared.config.model import Config, ScheduleSource, Trigger
 from shared.core.errors import NotAllowed, NotFound, WrongSource
-from shared.core.events import BlobNotice, Event, Ignored, ScheduleEvent
+from shared.core.events import BlobNotification, Event, Ignored, ScheduleEvent
 from shared.core.runs import RunGone
-from shared.core.submissions import Decision, State, Submission, stamp
+from shared.core.submissions import Decision, State, Submission, correlation_id
 from shared.core.transitions import check_replay, decided, dropped, replayed
-from shared.core.trigger_state import first_minute
-from shared.engine.accept import Accepted, Accepting, build_run_body, sighting
-from shared.engine.send import Sending, moved_away
+from shared.core.trigger_state import anchor_of
+from shared.engine.accept import Accepted, Acceptor, build_run_body
+from shared.engine.send import Sender, moved_away
 from shared.engine.tick.occurrences import schedule_event
 from shared.ledger.ledger import Ledger
 from shared.ledger.tick import Tick
-from shared.operations.listing import Listing, Wanted, list_submissions
-from shared.operations.preview import News, Preview, preview
-from shared.operations.triggers import TriggerReport, report, switch
+from shared.operations.listing import SubmissionFilter, SubmissionPage, list_submissions
+from shared.operations.preview import Preview, PreviewSubject, preview
+from shared.operations.triggers import TriggerReport, override, report
 from shared.schedules.upcoming import Outlook, look_ahead
 
 logger = logging.getLogger(__name__)
@@ -43,26 +43,26 @@ class Operations:
 
     config: Config
     ledger: Ledger
-    accepting: Accepting
-    sending: Sending
+    acceptor: Acceptor
+    sender: Sender
     workspace: Workspace
     clock: Callable[[], datetime]
 
     def start(
-        self, news: Event | BlobNotice, *, decision: Decision | None = None
+        self, notification: Event | BlobNotification, *, decision: Decision | None = None
     ) -> Submission | Ignored:
         """Take an event the whole way: accept, then send.
 
         Args:
-            news: What happened.
+            notification: What happened.
             decision: Who asked for it, where somebody did.
 
         Raises:
             Unavailable: The event is not safe: fail, so that it is delivered again.
             RequestError: A request cannot become an event.
         """
-        accepted = self.accepting.accept(news, decision=decision)
-        return accepted if isinstance(accepted, Ignored) else self.sending.send(accepted)
+        accepted = self.acceptor.accept(notification, decision=decision)
+        return accepted if isinstance(accepted, Ignored) else self.sender.send(accepted)
 
     def trigger(self, name: str) -> Trigger:
         """Return a trigger of the file.
@@ -89,10 +89,12 @@ class Operations:
         """
         source = schedule_of(self.trigger(name))
         known = self.ledger.known(name)
-        seen = known.first_seen if known and known.place == source.place else self.clock()
+        seen = (
+            known.registered_at if known and known.source_key == source.source_key else self.clock()
+        )
         return look_ahead(
             source.schedule,
-            anchor=first_minute(seen),
+            anchor=anchor_of(seen),
             since=since or self.clock(),
             count=count,
         )
@@ -107,8 +109,8 @@ class Operations:
         """
         trigger = self.trigger(name)
         source = schedule_of(trigger)
-        state = self.ledger.peek([sighting(trigger, now=self.clock())])[name]
-        return schedule_event(name, source, time, anchor=first_minute(state.first_seen))
+        state = self.ledger.read_states([trigger.registration(self.clock())])[name]
+        return schedule_event(name, source, time, anchor=state.anchor)
 
     def submission(self, submission_id: str) -> Submission:
         """Return a submission, whatever its state.
@@ -125,18 +127,20 @@ class Operations:
 
     def submissions(
         self,
-        wanted: Wanted | None = None,
+        wanted: SubmissionFilter | None = None,
         *,
         limit: int = 50,
         cursor: str | None = None,
-    ) -> Listing:
+    ) -> SubmissionPage:
         """Return a page of submissions: see `list_submissions`.
 
         Raises:
             InvalidRequest: The cursor is not one of ours.
             LedgerUnavailable: The ledger did not answer.
         """
-        return list_submissions(self.ledger, wanted or Wanted(), limit=limit, cursor=cursor)
+        return list_submissions(
+            self.ledger, wanted or SubmissionFilter(), limit=limit, cursor=cursor
+        )
 
     def triggers(
         self, *, limit: int | None = None, after: str | None = None
@@ -167,7 +171,7 @@ class Operations:
         (found,) = report([trigger], ledger=self.ledger, now=self.clock(), thorough=True)
         return found
 
-    def switch(self, name: str, enabled: bool | None, *, by: str | None = None) -> TriggerReport:
+    def override(self, name: str, enabled: bool | None, *, by: str | None = None) -> TriggerReport:
         """Enable or disable a trigger; None returns it to the file's value.
 
         Raises:
@@ -175,19 +179,19 @@ class Operations:
             LedgerUnavailable: It may not be recorded.
         """
         trigger = self.trigger(name)
-        switch(trigger, enabled, ledger=self.ledger, clock=self.clock, by=by)
+        override(trigger, enabled, ledger=self.ledger, clock=self.clock, by=by)
         said = {True: "enabled", False: "disabled", None: "returned to the file's value"}[enabled]
         logger.info(
             "trigger %s is %s by %s",
             name,
             said,
             by or "a person",
-            extra={"action": "trigger_switched", "trigger": name, "enabled": enabled, "by": by},
+            extra={"action": "trigger_overridden", "trigger": name, "enabled": enabled, "by": by},
         )
         return self.report(name)
 
-    def preview(self, asked: list[tuple[Trigger, News]]) -> list[Preview]:
-        """Return what each trigger would do with its news: nothing is claimed, recorded or sent.
+    def preview(self, asked: list[tuple[Trigger, PreviewSubject]]) -> list[Preview]:
+        """Return what each trigger would do with its notification: nothing is claimed, recorded or sent.
 
         Raises:
             LedgerUnavailable: The ledger did not answer.
@@ -196,7 +200,7 @@ class Operations:
             asked,
             config=self.config,
             ledger=self.ledger,
-            accepting=self.accepting,
+            acceptor=self.acceptor,
             now=self.clock(),
         )
 
@@ -219,12 +223,12 @@ class Operations:
         submission = self.submission(submission_id)
         check_replay(submission, confirmed=confirmed)
         trigger = self.trigger(submission.trigger)
-        claimed_at, now = self.sending.monotonic(), self.clock()
+        claimed_at, now = self.sender.monotonic(), self.clock()
         body = build_run_body(
             self.config,
             trigger,
             submission.event,
-            stamp=stamp(submission.id, submission.generation + 1),
+            correlation_id=correlation_id(submission.id, submission.generation + 1),
         )
         pipeline = trigger.pipeline
         taken = self.ledger.take(
@@ -235,7 +239,7 @@ class Operations:
                     body,
                     pipeline=pipeline.name,
                     kind=pipeline.kind,
-                    place=pipeline.place,
+                    endpoint_digest=pipeline.endpoint_digest,
                     now=now,
                 ),
                 Decision(time=now, action="replay", by=by),
@@ -244,7 +248,7 @@ class Operations:
         if taken is None:
             raise NotAllowed(f"submission {submission_id} has just been changed by somebody else")
         log_decision("submission_replayed", taken)
-        return self.sending.send(Accepted(submission=taken, won=True, claimed_at=claimed_at))
+        return self.sender.send(Accepted(submission=taken, won=True, claimed_at=claimed_at))
 
     def drop(self, submission_id: str, *, by: str | None = None) -> Submission:
         """Drop a `dead` or `held` submission: it is `skipped` from now on, and needs nobody's attention.

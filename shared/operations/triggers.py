@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from shared.config.model import ScheduleSource, Trigger
-from shared.core.trigger_state import TriggerState, first_minute
-from shared.engine.accept import sighting
+from shared.core.trigger_state import TriggerState
 from shared.ledger.ledger import Ledger
 from shared.ledger.table.protocol import Row
 from shared.operations.listing import latest_of
@@ -44,7 +43,7 @@ class TriggerReport:
     @property
     def since(self) -> datetime:
         """Since when it has been enabled, or disabled: a person's last word, or the first sight."""
-        return self.state.switched or self.state.first_seen
+        return self.state.overridden_at or self.state.registered_at
 
 
 def report(
@@ -61,7 +60,7 @@ def report(
     Raises:
         LedgerUnavailable: The ledger did not answer.
     """
-    states = ledger.peek(sighting(trigger, now=now) for trigger in triggers)
+    states = ledger.read_states(trigger.registration(now) for trigger in triggers)
     names = {trigger.name for trigger in triggers}
     pages = LATEST_PAGES if thorough else 1
     latest = latest_of(ledger, names, each=LATEST, pages=pages)
@@ -71,7 +70,7 @@ def report(
     ]
 
 
-def switch(
+def override(
     trigger: Trigger,
     enabled: bool | None,
     *,
@@ -87,16 +86,16 @@ def switch(
         LedgerUnavailable: It may not be recorded.
     """
     now = clock()
-    return ledger.switch(
-        sighting(trigger, now=now),
-        lambda state: state.switch(enabled, by_file=trigger.enabled, now=now, by=by),
+    return ledger.override(
+        trigger.registration(now),
+        lambda state: state.override(enabled, enabled_in_file=trigger.enabled, now=now, by=by),
     )
 
 
 def _report(
     trigger: Trigger, state: TriggerState, latest: list[Row], *, now: datetime
 ) -> TriggerReport:
-    enabled = state.is_enabled(by_file=trigger.enabled)
+    enabled = state.is_enabled(enabled_in_file=trigger.enabled)
     coming = _coming(trigger.source, state, now) if enabled else ()
     return TriggerReport(
         trigger=trigger, state=state, enabled=enabled, next=coming, latest=tuple(latest)
@@ -106,6 +105,6 @@ def _report(
 def _coming(source: object, state: TriggerState, now: datetime) -> tuple[datetime, ...]:
     if not isinstance(source, ScheduleSource):
         return ()
-    anchor = first_minute(state.first_seen)
+    anchor = state.anchor
     outlook = look_ahead(source.schedule, anchor=anchor, since=now, count=NEXT)
     return tuple(one.time for one in outlook.occurrences)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import SplitResult, quote, urlsplit
+from urllib.parse import quote
 
 from shared.core.errors import BodyTooLarge, RenderError
 from shared.core.outcomes import Outcome, ServiceAnswer, ServiceRequest
@@ -22,7 +22,7 @@ from shared.core.runs import RunFacts
 from shared.pipelines.answers import read_answer
 from shared.pipelines.run_records import CORRELATION_KEY, read_run, read_runs
 from shared.pipelines.values import DataPath, Dataset, DatasetReference, RunValues, Scalar
-from shared.pipelines.workspaces import CLOUDS, PAGE_HOSTS, is_loopback
+from shared.pipelines.workspaces import CLOUDS, check_address
 
 MAX_BODY_BYTES = 60 * 1024
 """A body is one binary property of the ledger's row; the table service takes 64 KiB."""
@@ -41,26 +41,7 @@ class PublishedPipeline:
         Raises:
             ValueError: It is not the submit URL of a published pipeline.
         """
-        try:
-            parts = urlsplit(url)
-            host, _port = parts.hostname, parts.port
-        except ValueError:
-            host, parts = None, SplitResult("", "", "", "", "")
-        if not host or parts.scheme not in ("https", "http") or re.search(r"\s", url):
-            raise ValueError(
-                "an endpoint is an address that begins with https:// and ends with /PipelineRuns/PipelineSubmit/<id>"
-            )
-        if host.lower() in PAGE_HOSTS:
-            raise ValueError(
-                "this is the address of a page of the studio; copy the REST endpoint that the page shows, which ends "
-                "with /PipelineRuns/PipelineSubmit/<id>"
-            )
-        if parts.scheme == "http" and not is_loopback(host):
-            raise ValueError("the address must begin with https:// (http is for this machine only)")
-        if parts.username is not None or parts.password is not None:
-            raise ValueError("the address may hold no user name or password")
-        if "?" in url or "#" in url:
-            raise ValueError("the address may hold no ? query and no # fragment")
+        parts = check_address(url)
         if not _SUBMIT.match(parts.path):
             raise ValueError(
                 "the address of a published pipeline ends with /PipelineRuns/PipelineSubmit/<id>; "

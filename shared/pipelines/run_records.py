@@ -53,7 +53,7 @@ def _run(record: object) -> RunFacts | None:
         status=word,
         created=_instant(created),
         error=(message or code or detail) if word in FAILED else None,
-        stamp=_stamp(record),
+        correlation_id=_stamp(record),
     )
 
 

@@ -6,7 +6,7 @@ import ipaddress
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import quote, urlsplit
+from urllib.parse import SplitResult, quote, urlsplit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +90,36 @@ def cloud_of(host: str) -> str:
     """Return the name of the cloud that a host belongs to."""
     suffixes = {cloud.host_suffix: name for name, cloud in CLOUDS.items() if cloud.host_suffix}
     return next((name for suffix, name in suffixes.items() if host.endswith(suffix)), "public")
+
+
+def check_address(url: str) -> SplitResult:
+    """Check what is true for the endpoints of all kinds, and return the URL's parts.
+
+    Any host is allowed, since private link has names of its own.
+
+    Raises:
+        ValueError: It cannot be an endpoint. The message never repeats the URL, which may come from a setting.
+    """
+    try:
+        parts = urlsplit(url)
+        host, _port = parts.hostname, parts.port
+    except ValueError:
+        host, parts = None, SplitResult("", "", "", "", "")
+    if not host or parts.scheme not in ("https", "http") or re.search(r"\s", url):
+        raise ValueError(
+            "an endpoint is an address that begins with https://; copy the REST endpoint that the studio shows"
+        )
+    if host.lower() in PAGE_HOSTS:
+        raise ValueError(
+            "this is the address of a page of the studio; copy the REST endpoint that the page shows"
+        )
+    if parts.scheme == "http" and not is_loopback(host):
+        raise ValueError("the address must begin with https:// (http is for this machine only)")
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("the address may hold no user name or password")
+    if "?" in url or "#" in url:
+        raise ValueError("the address may hold no ? query and no # fragment")
+    return parts
 
 
 def is_loopback(host: str) -> bool:

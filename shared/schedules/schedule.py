@@ -213,9 +213,9 @@ class Schedule:
         start = self._instant(self.start_time)
         return occurrence > start or (occurrence == start and not self.rule.has_pattern)
 
-    def _anchor(self, first_seen: datetime) -> Anchor:
+    def _anchor(self, registered_at: datetime) -> Anchor:
         if self.start_time is None:
-            instant = _in_utc(first_seen)
+            instant = _in_utc(registered_at)
             return Anchor(instant, wall_of(instant, self.zone).replace(fold=0))
         instant = self._instant(self.start_time)
         if self.start_time.tzinfo is None:

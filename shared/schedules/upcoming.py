@@ -142,12 +142,12 @@ def _excluded_or_merged(
 
 
 def _without_instant(
-    schedule: Schedule, first_seen: datetime, after: datetime, until: datetime
+    schedule: Schedule, registered_at: datetime, after: datetime, until: datetime
 ) -> Iterator[Dropped]:
     if schedule.start_time is not None:
         start = schedule.start_time
-        first_seen = start if start.tzinfo else instant_of(start, schedule.zone)
-    anchor = Anchor(first_seen, wall_of(first_seen, schedule.zone))
+        registered_at = start if start.tzinfo else instant_of(start, schedule.zone)
+    anchor = Anchor(registered_at, wall_of(registered_at, schedule.zone))
     for month, day in schedule.rule.missing_days(anchor=anchor, after=after, until=until):
         reason = f"short month: {month:%B %Y} has no day {day}"
         yield Dropped(local=f"{month:%Y-%m}-{day}", time=None, reason=reason)

@@ -18,11 +18,11 @@ import pytest
 from local.standins.azurite import Azurite
 from local.testing.memory_table import Fault, MemoryTable
 from shared.core.errors import LedgerError, LedgerUnavailable
-from shared.core.events import BlobEvent, HttpEvent, event_id
+from shared.core.events import BlobEvent, HttpEvent, deduplication_key
 from shared.core.outcomes import Outcome, OutcomeKind
 from shared.core.submissions import LEASE, State, Submission
 from shared.core.transitions import settle
-from shared.core.trigger_state import Sighting
+from shared.core.trigger_state import Registration
 from shared.ledger.ledger import Ledger
 from shared.ledger.table.protocol import Delete, Insert, Merge, Table
 from shared.ledger.tick import Tick
@@ -46,11 +46,11 @@ def submission(number: int = 1, **changes: object) -> Submission:
         metadata={"team": "blue"},
     )
     made = Submission(
-        id=event_id(event),
+        id=deduplication_key(event),
         trigger="new-data",
         pipeline="scoring",
         kind="published_pipeline",
-        place="0123456789abcdef",
+        endpoint_digest="0123456789abcdef",
         event=event,
         body=b'{"ExperimentName":"E"}',
         created=NOON,
@@ -118,7 +118,7 @@ def test_settling_moves_the_due_row_and_the_log(make_table: MakeTable) -> None:
     settled = ledger.update(ledger.claim(submission()).submission, started)
     assert settled.state is State.SUBMITTED
     assert ledger.get(settled.id) == settled
-    assert keys(table) == ["due", "log", "newest", "sub"]
+    assert keys(table) == ["due", "log", "reference", "sub"]
     (due,) = table.page("due:", "due;").rows
     assert due.key == settled.due_key
     (log,) = table.page("log:", "log;").rows
@@ -150,7 +150,7 @@ def test_a_due_row_that_somebody_removed_does_not_stop_an_update(make_table: Mak
     assert claimed.due_key is not None
     table.transact([Delete(claimed.due_key)])
     assert ledger.update(claimed, started).state is State.SUBMITTED
-    assert keys(table) == ["due", "log", "newest", "sub"]
+    assert keys(table) == ["due", "log", "reference", "sub"]
 
 
 def test_a_change_is_applied_to_what_is_there_now(make_table: MakeTable) -> None:
@@ -228,7 +228,7 @@ def test_a_settle_whose_answer_was_lost_or_doubled_is_recorded_once(
     settled = Ledger(table).update(claimed, started)
     assert settled.state is State.SUBMITTED
     assert len(settled.attempts) == 1
-    assert keys(make_table()) == ["due", "log", "newest", "sub"]
+    assert keys(make_table()) == ["due", "log", "reference", "sub"]
 
 
 def test_of_64_threads_one_wins_while_answers_are_dropped(make_table: MakeTable) -> None:
@@ -280,7 +280,7 @@ ledger = Ledger(AzureTable(connect, described="the table"))
 def claim(number):
     event = ScheduleEvent(trigger="nightly", time=NOON + timedelta(days=number))
     return number if ledger.claim(Submission(
-        id=event_id(event), trigger="nightly", pipeline="p", kind="k", place="x", event=event,
+        id=event_id(event), trigger="nightly", pipeline="p", kind="k", endpoint_digest="x", event=event,
         body=b"{}", created=NOON, updated=NOON, due=NOON,
     )).won else None
 
@@ -329,56 +329,60 @@ def test_a_ledger_that_does_not_answer_fails_loudly(make_table: MakeTable) -> No
     with pytest.raises(LedgerUnavailable):
         ledger.tick()
     with pytest.raises(LedgerUnavailable):
-        ledger.see(Sighting(name="nightly", place="schedule", floor=None, time=NOON))
+        ledger.register(Registration(name="nightly", source_key="schedule", cutoff=None, time=NOON))
 
 
-def sight(name: str = "nightly", place: str = "schedule x", hour: int = 0) -> Sighting:
+def sight(name: str = "nightly", source_key: str = "schedule x", hour: int = 0) -> Registration:
     time = NOON + timedelta(hours=hour)
-    return Sighting(name=name, place=place, floor=time - timedelta(minutes=15), time=time)
+    return Registration(
+        name=name, source_key=source_key, cutoff=time - timedelta(minutes=15), time=time
+    )
 
 
 def test_the_first_sight_of_a_trigger_stays(make_table: MakeTable) -> None:
     table = make_table()
-    first = Ledger(table).see(sight())
-    again = Ledger(table).see(sight(hour=5))
+    first = Ledger(table).register(sight())
+    again = Ledger(table).register(sight(hour=5))
     assert first == again
-    assert (again.first_seen, again.floor) == (NOON, NOON - timedelta(minutes=15))
+    assert (again.registered_at, again.cutoff) == (NOON, NOON - timedelta(minutes=15))
 
 
 def test_another_place_is_a_new_first_sight_and_keeps_a_persons_override(
     make_table: MakeTable,
 ) -> None:
     table = make_table()
-    Ledger(table).see(sight())
-    table.transact([Merge("trigger:nightly", {"enabled": "false"})])
-    moved = Ledger(table).see(sight(place="schedule y", hour=5))
-    assert (moved.first_seen, moved.enabled) == (NOON + timedelta(hours=5), False)
+    Ledger(table).register(sight())
+    table.transact([Merge("trigger:nightly", {"override": "false"})])
+    moved = Ledger(table).register(sight(source_key="schedule y", hour=5))
+    assert (moved.registered_at, moved.enabled) == (NOON + timedelta(hours=5), False)
 
 
 def test_a_floor_may_be_missing_so_that_everything_counts(make_table: MakeTable) -> None:
     table = make_table()
-    beginning = replace(sight(), floor=None)
-    assert Ledger(table).see(beginning).floor is None
-    assert Ledger(table).see(beginning).floor is None
+    beginning = replace(sight(), cutoff=None)
+    assert Ledger(table).register(beginning).cutoff is None
+    assert Ledger(table).register(beginning).cutoff is None
 
 
 def test_many_triggers_are_seen_at_once_and_old_ones_keep_their_first_sight(
     make_table: MakeTable,
 ) -> None:
     table = make_table()
-    Ledger(table).see(sight("t-007"))
-    states = Ledger(table).see_all(sight(f"t-{n:03}", hour=1) for n in range(120))
+    Ledger(table).register(sight("t-007"))
+    states = Ledger(table).register_all(sight(f"t-{n:03}", hour=1) for n in range(120))
     assert len(states) == 120
-    assert states["t-007"].first_seen == NOON
-    assert states["t-119"].first_seen == NOON + timedelta(hours=1)
-    assert Ledger(table).see_all([sight("t-119")])["t-119"].first_seen == NOON + timedelta(hours=1)
+    assert states["t-007"].registered_at == NOON
+    assert states["t-119"].registered_at == NOON + timedelta(hours=1)
+    assert Ledger(table).register_all([sight("t-119")])["t-119"].registered_at == NOON + timedelta(
+        hours=1
+    )
 
 
 def test_two_instances_that_see_a_trigger_first_agree(make_table: MakeTable) -> None:
     table = make_table()
     with ThreadPoolExecutor(8) as threads:
-        seen = list(threads.map(lambda n: Ledger(table).see(sight(hour=n)), range(8)))
-    assert len({state.first_seen for state in seen}) == 1
+        seen = list(threads.map(lambda n: Ledger(table).register(sight(hour=n)), range(8)))
+    assert len({state.registered_at for state in seen}) == 1
 
 
 @pytest.mark.parametrize("fault", list(Fault))
@@ -388,20 +392,23 @@ def test_a_first_sight_whose_answer_was_lost_or_doubled_is_recorded(
     make_table().transact([Insert("warm", {})])
     left = [fault]
     table = make_table(lambda call: left.pop() if call == "transact" and left else None)
-    assert Ledger(table).see(sight()).first_seen == NOON
+    assert Ledger(table).register(sight()).registered_at == NOON
 
 
 def test_the_tick_is_remembered(make_table: MakeTable) -> None:
     table = make_table()
     assert Ledger(table).tick() == Tick()
-    Ledger(table).end_tick(Tick(evaluated_until=NOON, last=NOON + timedelta(seconds=1)))
-    assert Ledger(table).tick() == Tick(evaluated_until=NOON, last=NOON + timedelta(seconds=1))
+    Ledger(table).end_tick(Tick(watermark=NOON, last=NOON + timedelta(seconds=1)))
+    assert Ledger(table).tick() == Tick(watermark=NOON, last=NOON + timedelta(seconds=1))
 
 
 def test_a_request_of_48_kib_and_a_body_of_60_kib_fit(make_table: MakeTable) -> None:
     event = HttpEvent(trigger="t", time=NOON, key=("key", "k"), body={"text": "ü" * 24_000})
     large = replace(
-        submission(), id=event_id(event), event=event, body=b"{" + b" " * (60 * 1024 - 2) + b"}"
+        submission(),
+        id=deduplication_key(event),
+        event=event,
+        body=b"{" + b" " * (60 * 1024 - 2) + b"}",
     )
     ledger = Ledger(make_table())
     assert ledger.claim(large).won
@@ -436,7 +443,7 @@ def test_what_is_known_of_a_trigger_is_read_every_30_seconds() -> None:
     ledger = Ledger(table, monotonic=lambda: time[0])
     for seconds in (0, 29, 1, 29, 1):
         time[0] += seconds
-        ledger.see(sight())
+        ledger.register(sight())
     assert table.calls["get"] == 3
 
 
@@ -464,15 +471,15 @@ def test_of_many_that_take_a_submission_one_succeeds_while_answers_are_dropped(
 
 def test_the_newest_run_of_an_experiment_is_known(make_table: MakeTable) -> None:
     ledger = Ledger(make_table())
-    assert ledger.newest_run("0123456789abcdef", "E") is None
+    assert ledger.reference_run("0123456789abcdef", "E") is None
     for number in range(2):
         outcome = replace(STARTED, run_id=f"run-{number}", request_id=f"r{number}")
         change = functools.partial(settle, outcome=outcome, generation=1, now=NOON)
         newest = ledger.update(ledger.claim(submission(number)).submission, change)
-    found = ledger.newest_run("0123456789abcdef", "E")
+    found = ledger.reference_run("0123456789abcdef", "E")
     assert found is not None
-    assert (found.stamp, found.started) == (newest.stamp, newest.updated)
-    assert ledger.newest_run("0123456789abcdef", "other") is None
+    assert (found.correlation_id, found.started) == (newest.correlation_id, newest.updated)
+    assert ledger.reference_run("0123456789abcdef", "other") is None
 
 
 def test_what_is_due_comes_the_longest_due_first_and_not_what_is_due_later(
@@ -576,14 +583,14 @@ def test_a_mark_is_left_and_taken_away(make_table: MakeTable) -> None:
     table = make_table()
     ledger = Ledger(table)
     names = [f"t-{number:03}" for number in range(120)]
-    states = ledger.see_all(sight(name) for name in names)
-    ledger.leave_behind(dict.fromkeys(names, NOON), states)
-    states = ledger.see_all(sight(name) for name in names)
-    assert {state.behind for state in states.values()} == {NOON}
-    assert {state.first_seen for state in states.values()} == {sight("t").time}
-    ledger.leave_behind(dict.fromkeys(names), states)
-    states = ledger.see_all(sight(name) for name in names)
-    assert {state.behind for state in states.values()} == {None}
+    states = ledger.register_all(sight(name) for name in names)
+    ledger.move_watermarks(dict.fromkeys(names, NOON), states)
+    states = ledger.register_all(sight(name) for name in names)
+    assert {state.watermark for state in states.values()} == {NOON}
+    assert {state.registered_at for state in states.values()} == {sight("t").time}
+    ledger.move_watermarks(dict.fromkeys(names), states)
+    states = ledger.register_all(sight(name) for name in names)
+    assert {state.watermark for state in states.values()} == {None}
 
 
 def test_a_mark_that_another_instance_left_meanwhile_is_not_taken_away(
@@ -591,19 +598,19 @@ def test_a_mark_that_another_instance_left_meanwhile_is_not_taken_away(
 ) -> None:
     table = make_table()
     mine, others = Ledger(table), Ledger(table)
-    states = mine.see_all([sight("a"), sight("b")])
-    others.leave_behind({"a": NOON}, others.see_all([sight("a"), sight("b")]))
-    mine.leave_behind({"a": None, "b": NOON}, states)
-    states = mine.see_all([sight("a"), sight("b")])
-    assert (states["a"].behind, states["b"].behind) == (NOON, NOON)
+    states = mine.register_all([sight("a"), sight("b")])
+    others.move_watermarks({"a": NOON}, others.register_all([sight("a"), sight("b")]))
+    mine.move_watermarks({"a": None, "b": NOON}, states)
+    states = mine.register_all([sight("a"), sight("b")])
+    assert (states["a"].watermark, states["b"].watermark) == (NOON, NOON)
 
 
 def test_a_new_first_sight_leaves_nothing_behind(make_table: MakeTable) -> None:
     ledger = Ledger(make_table())
-    ledger.leave_behind({"a": NOON}, ledger.see_all([sight("a")]))
-    moved = replace(sight("a"), place="elsewhere")
-    assert ledger.see_all([moved])["a"].behind is None
+    ledger.move_watermarks({"a": NOON}, ledger.register_all([sight("a")]))
+    moved = replace(sight("a"), source_key="elsewhere")
+    assert ledger.register_all([moved])["a"].watermark is None
     known = ledger.known("a")
     assert known is not None
-    assert (known.place, known.behind) == ("elsewhere", None)
+    assert (known.source_key, known.watermark) == ("elsewhere", None)
     assert ledger.known("b") is None

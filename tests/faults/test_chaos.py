@@ -24,9 +24,9 @@ def test_among_all_faults_and_crashes_each_of_a_thousand_events_starts_exactly_o
 ) -> None:
     report = chaos(ChaosOptions(events=1000, seed=20270327))
     assert (report.lost, report.doubled) == (0, 0)
-    assert report.verdict.complaints == []
+    assert report.checks.complaints == []
     assert report.ok
-    assert sum(report.verdict.states.values()) == 1000
+    assert sum(report.checks.states.values()) == 1000
     injected = {fault for fault, number in report.book.injected.items() if number > 0}
     assert {f"POST: {name}" for name in POST_FAULTS} <= injected
     assert {f"storage: {fault}" for fault in StorageFault} <= injected
@@ -40,5 +40,5 @@ def test_without_faults_nothing_is_sent_but_what_happened(
     calm = ChaosOptions(events=60, seed=1, post_faults=0.0, storage_faults=0.0, crashes=0)
     report = chaos(calm)
     assert report.ok
-    assert report.verdict.states == {"finished": 60}
+    assert report.checks.states == {"finished": 60}
     assert (report.counts.posts, report.counts.runs, report.counts.deaths) == (60, 60, 0)

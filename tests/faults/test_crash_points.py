@@ -30,5 +30,5 @@ def test_a_process_that_is_killed_leaves_nothing_lost_and_nothing_doubled(
     assert report.book.injected == {f"crash: {point}": 1}
     assert (report.lost, report.doubled) == (0, 0)
     assert report.ok
-    assert report.verdict.states == {"finished": report.options.events}
+    assert report.checks.states == {"finished": report.options.events}
     assert (report.counts.searches > 0) is SEARCHED[point]

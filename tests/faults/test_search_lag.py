@@ -13,9 +13,9 @@ import pytest
 from local.chaos.options import ChaosOptions
 from local.chaos.plan import facts_by_name, triggers_file
 from local.standins.identity import IdentityEndpoint
-from local.standins.workspace.faults import Fault, Manner
+from local.standins.workspace.faults import Fault, FaultKind
 from local.standins.workspace.runs import Progress
-from local.standins.workspace.search import SearchMode, Sight
+from local.standins.workspace.search import SearchMode, SearchVisibility
 from local.standins.workspace.server import Workspace
 from local.testing.app import Clock
 from local.testing.memory_table import MemoryTable
@@ -24,7 +24,7 @@ from shared.clients.identity import Tokens
 from shared.clients.transport import Transport, host_of
 from shared.clients.workspace import WorkspaceClient
 from shared.config.load import load_config
-from shared.core.events import BlobNotice
+from shared.core.events import BlobNotification
 from shared.core.submissions import State, Submission
 
 pytestmark = pytest.mark.large
@@ -55,7 +55,7 @@ def workspace(stack: ExitStack, clock: Clock, monkeypatch: pytest.MonkeyPatch) -
         token_clock=lambda: datetime.now(UTC),
         progress=Progress(),
     )
-    workspace.sight = Sight(mode=SearchMode.LAGGING, lag=LAG)
+    workspace.sight = SearchVisibility(mode=SearchMode.LAGGING, lag=LAG)
     return stack.enter_context(workspace)
 
 
@@ -78,16 +78,16 @@ def app(stack: ExitStack, clock: Clock, workspace: Workspace, tmp_path: Path) ->
     )
 
 
-def blob(number: int, clock: Clock) -> BlobNotice:
+def blob(number: int, clock: Clock) -> BlobNotification:
     path = f"incoming-0/{clock.seconds():.0f}-{number:06}.csv"
-    return BlobNotice(trigger="blob-0", container="data", path=path)
+    return BlobNotification(trigger="blob-0", container="data", path=path)
 
 
 def tick_for(app: App, clock: Clock, span: timedelta) -> None:
     """Tick once a minute."""
     for _ in range(int(span / timedelta(minutes=1))):
         clock.advance(minutes=1)
-        app.ticking.run()
+        app.tick_runner.run()
 
 
 @pytest.mark.parametrize("minutes", [0, 10, 25, 35, 39, 40, 41, 45, 90, 600])
@@ -96,7 +96,7 @@ def test_a_run_that_a_lagging_search_cannot_show_yet_is_not_started_again(
 ) -> None:
     app.operations.start(blob(1, clock))
     tick_for(app, clock, timedelta(minutes=minutes))
-    workspace.faults.add(Fault(manner=Manner.DROP, accepted=True))
+    workspace.faults.add(Fault(fault_kind=FaultKind.DROP, accepted=True))
     lost = app.operations.start(blob(2, clock))
     assert isinstance(lost, Submission)
     assert lost.state is State.UNKNOWN
@@ -113,7 +113,7 @@ def test_what_was_really_not_started_is_sent_again_when_the_search_would_have_sh
 ) -> None:
     app.operations.start(blob(1, clock))
     tick_for(app, clock, timedelta(minutes=45))
-    workspace.faults.add(Fault(manner=Manner.DROP, accepted=False))
+    workspace.faults.add(Fault(fault_kind=FaultKind.DROP, accepted=False))
     lost = app.operations.start(blob(2, clock))
     assert isinstance(lost, Submission)
     tick_for(app, clock, timedelta(minutes=45))

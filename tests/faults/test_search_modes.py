@@ -25,6 +25,6 @@ def test_a_search_that_misleads_never_leads_to_a_second_run(
 ) -> None:
     report = chaos(ChaosOptions(events=50, seed=5, search=mode, crashes=1))
     assert (report.lost, report.doubled) == (0, 0)
-    assert report.verdict.complaints == []
+    assert report.checks.complaints == []
     if mode is not SearchMode.LAGGING:
-        assert report.verdict.states["held"] > 0
+        assert report.checks.states["held"] > 0

@@ -15,7 +15,7 @@ from local.processes.host import HostOptions
 from local.stack import Stack
 from local.standins.azurite import Azurite
 from local.standins.identity import IdentityFault
-from local.standins.workspace.faults import Fault, Manner
+from local.standins.workspace.faults import Fault, FaultKind
 from shared.web.api.openapi import ROUTES
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -230,7 +230,7 @@ def test_azure_ml_down_is_recorded_and_the_call_succeeds(open_stack: Callable[..
     stack = open_stack()
     stack.workspace.faults.add(
         Fault(status=500),
-        Fault(manner=Manner.DROP, accepted=True),
+        Fault(fault_kind=FaultKind.DROP, accepted=True),
         Fault(status=404),
         Fault(status=429),
     )

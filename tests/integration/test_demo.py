@@ -15,7 +15,7 @@ from local import demo
 ROOT = Path(__file__).resolve().parents[2]
 
 GOOD = demo.Account(
-    happenings=(demo.Happening(what="a", trigger="t", run="r", as_expected=True),),
+    planned_events=(demo.PlannedEvent(what="a", trigger="t", run="r", as_expected=True),),
     bodies={"r": {"ExperimentName": "E"}},
 )
 
@@ -46,21 +46,21 @@ def test_the_demo_gives_an_account_of_seven_events_and_four_runs() -> None:
 
 
 @pytest.mark.parametrize(
-    ("happenings", "bodies", "complaint"),
+    ("planned_events", "bodies", "complaint"),
     [
         ([], {"r": {}}, "0 runs must have been started, and 1 were"),
         (
-            [demo.Happening(what="a", trigger="t", run="r", as_expected=False)],
+            [demo.PlannedEvent(what="a", trigger="t", run="r", as_expected=False)],
             {"r": {}},
             "not as expected: a",
         ),
-        ([demo.Happening(what="a", trigger="t", run="r", as_expected=True)], {}, "1 runs must"),
+        ([demo.PlannedEvent(what="a", trigger="t", run="r", as_expected=True)], {}, "1 runs must"),
     ],
 )
 def test_whatever_is_not_as_it_must_be_is_a_complaint(
-    happenings: list[demo.Happening], bodies: dict[str, object], complaint: str
+    planned_events: list[demo.PlannedEvent], bodies: dict[str, object], complaint: str
 ) -> None:
-    complaints = demo.complaints(happenings, bodies)
+    complaints = demo.complaints(planned_events, bodies)
     assert any(text.startswith(complaint) for text in complaints)
 
 

@@ -45,8 +45,8 @@ def location(stack: Stack) -> str:
 
 
 def fill(text: str, location: str) -> str:
-    _, _, _, identifier, capability = location.split("/")
-    return text.replace("$ID", identifier).replace("$CAPABILITY", capability)
+    _, _, _, identifier, status_token = location.split("/")
+    return text.replace("$ID", identifier).replace("$STATUS_TOKEN", status_token)
 
 
 @pytest.mark.parametrize("entry", ROUTES, ids=lambda entry: entry.function)
@@ -92,8 +92,8 @@ def test_every_curl_line_of_the_reference_works(
 
 def test_every_request_of_the_http_file_works(stack: Stack, location: str) -> None:
     text = (ROOT / "docs/api.http").read_text(encoding="utf-8")
-    _, _, _, identifier, capability = location.split("/")
-    values = {"base": stack.url, "key": KEY, "id": identifier, "capability": capability}
+    _, _, _, identifier, status_token = location.split("/")
+    values = {"base": stack.url, "key": KEY, "id": identifier, "status_token": status_token}
     functions: list[str] = []
     for block in re.split(r"^### .*\n", text, flags=re.MULTILINE)[1:]:
         for name, value in values.items():

@@ -14,7 +14,7 @@ from local.standins.azurite import ACCOUNT, KEY, Azurite
 from local.standins.identity import IdentityEndpoint
 from local.standins.workspace.server import Workspace
 from shared.app import build
-from shared.core.events import BlobNotice
+from shared.core.events import BlobNotification
 from shared.core.submissions import State, Submission
 
 pytestmark = [pytest.mark.azurite, pytest.mark.xdist_group("azurite")]
@@ -73,11 +73,11 @@ def test_blobs_and_ledger_are_reached_with_one_token_for_storage(
         app = build(environment)
         for _ in range(3):
             result = app.operations.start(
-                BlobNotice(trigger="new-data", container="data", path="incoming/a +%41.csv")
+                BlobNotification(trigger="new-data", container="data", path="incoming/a +%41.csv")
             )
             assert isinstance(result, Submission)
             assert result.state is State.SUBMITTED
-        app.ticking.run()
+        app.tick_runner.run()
         app.close()
         assert len(workspace.submitted) == 1
         assert identity.counts == {

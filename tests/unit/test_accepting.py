@@ -19,7 +19,7 @@ from shared.core.errors import (
     RequestTooLarge,
     StorageUnavailable,
 )
-from shared.core.events import BlobNotice, HttpEvent, Ignored
+from shared.core.events import BlobNotification, HttpEvent, Ignored
 from shared.core.submissions import State, Submission
 
 type MakeBench = Callable[..., Bench]
@@ -32,8 +32,8 @@ new-data:
 """
 
 
-def notice(path: str, container: str = "data") -> BlobNotice:
-    return BlobNotice(trigger="new-data", container=container, path=path)
+def notice(path: str, container: str = "data") -> BlobNotification:
+    return BlobNotification(trigger="new-data", container=container, path=path)
 
 
 def start(bench: Bench, path: str) -> Submission | Ignored:
@@ -128,13 +128,13 @@ def test_a_folder_marker_is_ignored(make_bench: MakeBench) -> None:
     assert "hdi_isfolder" in result.reason
 
 
-def test_a_blob_older_than_the_floor_starts_nothing(make_bench: MakeBench) -> None:
+def test_a_blob_older_than_the_cutoff_starts_nothing(make_bench: MakeBench) -> None:
     bench = make_bench(NEW_DATA)
     bench.blobs.put("incoming/old.csv", bench.clock)
     bench.clock.advance(minutes=16)
     result = start(bench, "incoming/old.csv")
     assert isinstance(result, Ignored)
-    assert "floor" in result.reason
+    assert "cutoff" in result.reason
 
 
 def test_the_upload_that_woke_a_sleeping_app_counts(make_bench: MakeBench) -> None:
@@ -144,7 +144,7 @@ def test_the_upload_that_woke_a_sleeping_app_counts(make_bench: MakeBench) -> No
     assert isinstance(start(bench, "incoming/a.csv"), Submission)
 
 
-def test_the_floor_stays_where_the_first_sight_put_it(make_bench: MakeBench) -> None:
+def test_the_cutoff_stays_where_the_first_sight_put_it(make_bench: MakeBench) -> None:
     bench = make_bench(NEW_DATA)
     bench.blobs.put("incoming/a.csv", bench.clock)
     start(bench, "incoming/a.csv")

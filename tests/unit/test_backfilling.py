@@ -85,12 +85,12 @@ def test_what_was_skipped_or_is_dead_is_taken_over_and_rendered_again(
     make_bench: MakeBench,
 ) -> None:
     bench = make_bench(HOURLY)
-    bench.app.ticking.run()
+    bench.app.tick_runner.run()
     bench.workspace.outcomes = [Outcome(kind=OutcomeKind.REFUSED, message="no", request_id="r")]
     bench.clock.advance(hours=1)
-    bench.app.ticking.run()
+    bench.app.tick_runner.run()
     bench.clock.advance(hours=2, minutes=30)
-    bench.app.ticking.run()
+    bench.app.tick_runner.run()
     states = sorted(one.state for one in bench.submissions())
     assert states == [State.DEAD, State.SKIPPED, State.SKIPPED]
     done = do(bench, NOON + timedelta(minutes=1), bench.clock.now())
@@ -102,11 +102,11 @@ def test_what_was_skipped_or_is_dead_is_taken_over_and_rendered_again(
 
 def test_a_tick_after_a_backfill_starts_nothing_again(make_bench: MakeBench) -> None:
     bench = make_bench(HOURLY.replace("catch_up: none", "catch_up: all"))
-    bench.app.ticking.run()
+    bench.app.tick_runner.run()
     bench.clock.advance(hours=3)
     do(bench, NOON, bench.clock.now())
     count = len(bench.workspace.bodies)
-    bench.app.ticking.run()
+    bench.app.tick_runner.run()
     assert len(bench.workspace.bodies) == count == 4
 
 
@@ -152,7 +152,7 @@ def test_a_schedule_counted_from_its_first_sight_goes_back_beyond_it(
     make_bench: MakeBench,
 ) -> None:
     bench = make_bench(HOURLY)
-    bench.app.ticking.run()
+    bench.app.tick_runner.run()
     found = preview_backfill(
         bench.app.operations, "counted", since=NOON - timedelta(hours=11), until=NOON
     )
@@ -163,8 +163,8 @@ def test_a_schedule_counted_from_its_first_sight_goes_back_beyond_it(
 
 def test_a_disabled_trigger_is_refused(make_bench: MakeBench) -> None:
     bench = make_bench(HOURLY)
-    bench.app.ticking.run()
-    bench.table.view().transact([Merge("trigger:t", {"enabled": "false"})])
+    bench.app.tick_runner.run()
+    bench.table.view().transact([Merge("trigger:t", {"override": "false"})])
     with pytest.raises(NotAllowed, match="trigger t is disabled; enable it first"):
         preview_backfill(bench.app.operations, "t", since=NOON, until=NOON)
 
@@ -228,9 +228,9 @@ def test_a_wrong_range_is_one_sentence(found: Bench) -> None:
 
 def test_the_events_of_a_backfill_are_the_ticks(make_bench: MakeBench, tmp_path: Path) -> None:
     bench = make_bench(HOURLY)
-    bench.app.ticking.run()
+    bench.app.tick_runner.run()
     bench.clock.advance(hours=1)
-    bench.app.ticking.run()
+    bench.app.tick_runner.run()
     (ticked,) = bench.submissions()
     (previewed,) = preview_backfill(
         bench.app.operations, "t", since=NOON + timedelta(minutes=1), until=bench.clock.now()

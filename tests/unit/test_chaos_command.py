@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from cli import chaos as command
-from local.chaos.checks import Verdict
+from local.chaos.checks import Checks
 from local.chaos.faults import FaultBook
 from local.chaos.options import ChaosOptions
 from local.chaos.report import Counts, Report
@@ -30,7 +30,7 @@ COUNTS = Counts(
 
 
 def let_it_find(
-    monkeypatch: pytest.MonkeyPatch, verdict: Verdict, asked: list[ChaosOptions] | None = None
+    monkeypatch: pytest.MonkeyPatch, checks: Checks, asked: list[ChaosOptions] | None = None
 ) -> None:
     """Put a verdict in the place of a chaos run."""
 
@@ -39,14 +39,14 @@ def let_it_find(
             asked.append(options)
         book = FaultBook()
         book.note("POST: 500", "a")
-        return Report(options=options, verdict=verdict, book=book, counts=COUNTS)
+        return Report(options=options, checks=checks, book=book, counts=COUNTS)
 
     monkeypatch.setattr(command, "run", run)
 
 
 def test_all_is_well_means_exit_code_0_and_totals_of_0(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[ChaosOptions] = []
-    let_it_find(monkeypatch, Verdict(), asked)
+    let_it_find(monkeypatch, Checks(), asked)
     arguments = ["--events", "3", "--seed", "7", "--search", "blind", "--json"]
     result = CliRunner().invoke(command.chaos, arguments)
     assert result.exit_code == 0
@@ -57,17 +57,17 @@ def test_all_is_well_means_exit_code_0_and_totals_of_0(monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize(
-    "verdict", [Verdict(lost=["a"]), Verdict(doubled=["a"]), Verdict(complaints=["a row is gone"])]
+    "checks", [Checks(lost=["a"]), Checks(doubled=["a"]), Checks(complaints=["a row is gone"])]
 )
 def test_whatever_is_not_as_it_must_be_means_exit_code_1(
-    monkeypatch: pytest.MonkeyPatch, verdict: Verdict
+    monkeypatch: pytest.MonkeyPatch, checks: Checks
 ) -> None:
-    let_it_find(monkeypatch, verdict)
+    let_it_find(monkeypatch, checks)
     result = CliRunner().invoke(command.chaos, ["--seed", "7"])
     assert result.exit_code == 1
     assert "POST: 500" in result.stdout
-    assert f"{len(verdict.lost)} lost, {len(verdict.doubled)} doubled" in result.stdout
-    assert all(complaint in result.stdout for complaint in verdict.complaints)
+    assert f"{len(checks.lost)} lost, {len(checks.doubled)} doubled" in result.stdout
+    assert all(complaint in result.stdout for complaint in checks.complaints)
 
 
 def test_a_worker_that_is_stuck_is_an_error_and_no_verdict(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -51,7 +51,7 @@ def test_a_trigger_is_shown_disabled_enabled_and_reset(bench: Bench) -> None:
     assert "next: 2027-03-28T12:00:00Z" in run(cli.triggers.triggers, "show", "nightly").output
     off = run(cli.triggers.triggers, "disable", "nightly")
     assert "disabled by a person since 2027-03-27T12:00:00Z" in off.output
-    assert json.loads(run(cli.triggers.triggers, "enable", "nightly", "--json").stdout)["switched"]
+    assert json.loads(run(cli.triggers.triggers, "enable", "nightly", "--json").stdout)["override"]
     assert "enabled by the file" in run(cli.triggers.triggers, "reset", "nightly").output
 
 
@@ -91,7 +91,7 @@ def test_openapi_prints_the_document() -> None:
 def test_every_route_has_an_example_that_fits_it() -> None:
     assert list(EXAMPLES) == [entry.function for entry in ROUTES]
     for entry in ROUTES:
-        pattern = re.sub(r"\\\{[a-z]+\\\}", "[^/]+", re.escape(f"/api/{entry.path}"))
+        pattern = re.sub(r"\\\{[a-z_]+\\\}", "[^/]+", re.escape(f"/api/{entry.path}"))
         path, body = EXAMPLES[entry.function]
         assert re.fullmatch(pattern, path.partition("?")[0])
         assert (body is not None) is bool(entry.bodies)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from shared.config.load import MAX_BYTES, load_config
 from shared.config.model import (
-    BlobNews,
+    BlobDelivery,
     BlobSource,
     Config,
     DataPathTemplate,
@@ -239,7 +239,7 @@ triggers:
         assert isinstance(blob.source, BlobSource)
         assert blob.source.rule == PathRule("incoming", include=("*.csv",))
         assert blob.source.datastore.container == "data"
-        assert (blob.source.news, blob.source.start) == (BlobNews.EVENT_GRID, Start.NOW)
+        assert (blob.source.delivery, blob.source.start) == (BlobDelivery.EVENT_GRID, Start.NOW)
         path = blob.values.data_paths["input_datapath"]
         assert path.datastore == "workspaceblobstore"
         assert path.path.names == {"blob.path"}
@@ -362,24 +362,24 @@ continue_on_step_failure: false
         assert load(with_trigger("http: {}")).triggers["t"].values.run_source == "SDK"
 
     @pytest.mark.parametrize(
-        ("said", "setting", "news"),
+        ("said", "setting", "delivery"),
         [
-            ("", None, BlobNews.EVENT_GRID),
-            ("", "", BlobNews.EVENT_GRID),
-            ("", "polling", BlobNews.POLLING),
-            (", source: event_grid", "polling", BlobNews.EVENT_GRID),
-            (", source: polling", None, BlobNews.POLLING),
+            ("", None, BlobDelivery.EVENT_GRID),
+            ("", "", BlobDelivery.EVENT_GRID),
+            ("", "polling", BlobDelivery.POLLING),
+            (", source: event_grid", "polling", BlobDelivery.EVENT_GRID),
+            (", source: polling", None, BlobDelivery.POLLING),
         ],
     )
     def test_the_news_of_blobs_come_as_trigger_or_setting_say(
-        self, load: Load, said: str, setting: str | None, news: BlobNews
+        self, load: Load, said: str, setting: str | None, delivery: BlobDelivery
     ) -> None:
         settings = {} if setting is None else {"BLOB_SOURCE": setting}
         source = (
             load(with_trigger(f"blob: {{datastore: ds{said}}}"), **settings).triggers["t"].source
         )
         assert isinstance(source, BlobSource)
-        assert source.news is news
+        assert source.delivery is delivery
 
     @pytest.mark.parametrize(
         ("text", "start"),

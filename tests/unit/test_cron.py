@@ -174,8 +174,8 @@ def test_croniter_agrees(expression: str, instant: datetime) -> None:
     expected = croniter(expression, moment + timedelta(seconds=1)).get_prev(datetime)
     assert latest == expected
     forward = croniter(expression, moment)
-    following = [forward.get_next(datetime) for _ in range(3)]
-    assert list(cron.occurrences(anchor=OLD, after=moment, until=following[-1])) == following
+    poller = [forward.get_next(datetime) for _ in range(3)]
+    assert list(cron.occurrences(anchor=OLD, after=moment, until=poller[-1])) == poller
 
 
 @settings(max_examples=100, deadline=None)

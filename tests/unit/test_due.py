@@ -14,7 +14,7 @@ from local.testing.memory_table import Fault
 from shared.core.errors import LedgerUnavailable, WorkspaceUnavailable
 from shared.core.events import HttpEvent
 from shared.core.outcomes import Outcome, OutcomeKind
-from shared.core.runs import Look, RunFacts
+from shared.core.runs import RunFacts, SearchResult
 from shared.core.submissions import State, Submission
 from shared.engine.tick.due import fair
 from shared.ledger.table.protocol import Delete, Merge, Row
@@ -30,8 +30,8 @@ eager: {pipeline: scoring, http: {}, on_unknown: resend}
 
 REFUSED = Outcome(kind=OutcomeKind.NOT_STARTED, message="refused")
 LOST = Outcome(kind=OutcomeKind.UNKNOWN, message="lost")
-BLIND = Look()
-EMPTY = Look(sees_newest=True)
+BLIND = SearchResult()
+EMPTY = SearchResult(saw_reference=True)
 
 
 def start(bench: Bench, *outcomes: Outcome, trigger: str = "call", key: str = "k") -> Submission:
@@ -51,7 +51,7 @@ def now(bench: Bench, submission: Submission) -> Submission:
 def ticks(bench: Bench, until: datetime, *, every: timedelta = timedelta(minutes=1)) -> None:
     while bench.clock.now() < until:
         bench.clock.time = min(bench.clock.now() + every, until)
-        bench.app.ticking.run()
+        bench.app.tick_runner.run()
 
 
 # Sending again
@@ -90,7 +90,7 @@ def test_a_restart_in_between_changes_nothing(make_bench: MakeBench) -> None:
     bench = make_bench(TRIGGERS)
     sent = start(bench, REFUSED)
     bench.clock.advance(minutes=1)
-    bench.restarted().app.ticking.run()
+    bench.restarted().app.tick_runner.run()
     assert now(bench, sent).state is State.SUBMITTED
 
 
@@ -98,10 +98,10 @@ def test_two_instances_that_tick_at_once_send_it_once(make_bench: MakeBench) -> 
     bench = make_bench(TRIGGERS)
     sent = start(bench, REFUSED)
     bench.clock.advance(minutes=1)
-    sending = bench.app.operations.sending
+    sender = bench.app.operations.sender
     pending = now(bench, sent)
-    assert sending.send_again(pending) is not None
-    assert sending.send_again(pending) is None
+    assert sender.send_again(pending) is not None
+    assert sender.send_again(pending) is None
     assert len(bench.workspace.bodies) == 2
 
 
@@ -113,7 +113,7 @@ def test_a_pending_submission_whose_endpoint_changed_is_held(
     file = write_triggers(TRIGGERS)
     file.write_text(file.read_text().replace("/PipelineSubmit/1", "/PipelineSubmit/2"))
     bench.clock.advance(minutes=1)
-    bench.restarted(file=file).app.ticking.run()
+    bench.restarted(file=file).app.tick_runner.run()
     assert now(bench, sent).state is State.HELD
     assert len(bench.workspace.bodies) == 1
 
@@ -126,7 +126,9 @@ def test_a_lost_run_that_is_found_is_adopted_and_nothing_is_sent_again(
 ) -> None:
     bench = make_bench(TRIGGERS)
     lost = start(bench, LOST)
-    bench.workspace.runs["found"] = RunFacts(id="found", status="Running", stamp=lost.stamp)
+    bench.workspace.runs["found"] = RunFacts(
+        id="found", status="Running", correlation_id=lost.correlation_id
+    )
     ticks(bench, NOON + timedelta(minutes=2))
     found = now(bench, lost)
     assert (found.state, found.run_id, found.run_status) == (State.SUBMITTED, "found", "Running")
@@ -140,7 +142,9 @@ def test_of_several_runs_the_oldest_is_adopted_and_the_others_are_duplicates(
     lost = start(bench, LOST)
     for number in (2, 1, 3):
         bench.workspace.runs[f"r{number}"] = RunFacts(
-            id=f"r{number}", stamp=lost.stamp, created=NOON + timedelta(seconds=number)
+            id=f"r{number}",
+            correlation_id=lost.correlation_id,
+            created=NOON + timedelta(seconds=number),
         )
     ticks(bench, NOON + timedelta(minutes=2))
     found = now(bench, lost)
@@ -157,7 +161,7 @@ def test_three_searches_that_count_the_last_15_minutes_after_the_posts_end_send_
     quiet_from = NOON + timedelta(minutes=3 + 15)  # 60 s of claim, 120 s of POST, 15 min
     ticks(bench, quiet_from - timedelta(minutes=1))
     assert len(bench.workspace.bodies) == 2
-    assert now(bench, lost).looks >= 3
+    assert now(bench, lost).conclusive_searches >= 3
     ticks(bench, quiet_from + timedelta(minutes=12))
     assert now(bench, lost).state in {State.SUBMITTED, State.FINISHED}
     assert len(bench.workspace.bodies) == 3
@@ -169,7 +173,7 @@ def test_a_search_that_does_not_see_the_newest_known_run_proves_nothing(
     bench = make_bench(TRIGGERS)
     start(bench, key="neighbour")
     lost = start(bench, LOST)
-    bench.workspace.looks = [BLIND] * 10_000
+    bench.workspace.conclusive_searches = [BLIND] * 10_000
     ticks(bench, NOON + timedelta(hours=25), every=timedelta(minutes=5))
     held = now(bench, lost)
     assert held.state is State.HELD
@@ -190,7 +194,7 @@ def test_two_searches_that_count_are_not_enough(make_bench: MakeBench) -> None:
     bench = make_bench(TRIGGERS)
     start(bench, key="neighbour")
     lost = start(bench, LOST)
-    bench.workspace.looks = [EMPTY, EMPTY, *[BLIND] * 10_000]
+    bench.workspace.conclusive_searches = [EMPTY, EMPTY, *[BLIND] * 10_000]
     ticks(bench, NOON + timedelta(hours=25), every=timedelta(minutes=5))
     assert now(bench, lost).state is State.HELD
 
@@ -201,12 +205,12 @@ def test_two_instances_that_search_at_once_count_one_look(make_bench: MakeBench)
     lost = start(bench, LOST)
     ticks(bench, NOON + timedelta(minutes=1))
     bench.clock.advance(minutes=5)
-    searching = bench.app.ticking._due._work[State.UNKNOWN]
+    searcher = bench.app.tick_runner._due._work[State.UNKNOWN]
     seen = now(bench, lost)
-    assert seen.looks == 0
-    searching(seen)
-    searching(seen)
-    assert now(bench, lost).looks == 1
+    assert seen.conclusive_searches == 0
+    searcher(seen)
+    searcher(seen)
+    assert now(bench, lost).conclusive_searches == 1
 
 
 def test_a_crash_between_claim_and_settle_is_searched_when_its_lease_runs_out(
@@ -214,11 +218,13 @@ def test_a_crash_between_claim_and_settle_is_searched_when_its_lease_runs_out(
 ) -> None:
     bench = make_bench(TRIGGERS)
     event = HttpEvent(trigger="call", time=NOON, key=("key", "k"))
-    claimed = bench.app.operations.accepting.accept(event)
+    claimed = bench.app.operations.acceptor.accept(event)
     assert bench.submissions()[0].state is State.SUBMITTING
     ticks(bench, NOON + timedelta(minutes=9))
     assert bench.submissions()[0].state is State.SUBMITTING
-    bench.workspace.runs["r"] = RunFacts(id="r", stamp=bench.submissions()[0].stamp)
+    bench.workspace.runs["r"] = RunFacts(
+        id="r", correlation_id=bench.submissions()[0].correlation_id
+    )
     ticks(bench, NOON + timedelta(minutes=12))
     assert bench.submissions()[0].run_id == "r"
     assert bench.workspace.bodies == []
@@ -247,11 +253,15 @@ def test_on_unknown_resend_sends_again(make_bench: MakeBench) -> None:
 def test_a_run_is_followed_to_its_end(make_bench: MakeBench) -> None:
     bench = make_bench(TRIGGERS)
     sent = start(bench)
-    stamp = sent.stamp
-    bench.workspace.runs["run-1"] = RunFacts(id="run-1", status="Running", stamp=stamp)
+    correlation_id = sent.correlation_id
+    bench.workspace.runs["run-1"] = RunFacts(
+        id="run-1", status="Running", correlation_id=correlation_id
+    )
     ticks(bench, NOON + timedelta(minutes=3))
     assert (now(bench, sent).state, now(bench, sent).run_status) == (State.SUBMITTED, "Running")
-    bench.workspace.runs["run-1"] = RunFacts(id="run-1", status="Finished", stamp=stamp)
+    bench.workspace.runs["run-1"] = RunFacts(
+        id="run-1", status="Finished", correlation_id=correlation_id
+    )
     ticks(bench, NOON + timedelta(minutes=30))
     done = now(bench, sent)
     assert (done.state, done.run_status, done.reason, done.due) == (
@@ -328,7 +338,7 @@ def test_an_edited_row_is_held_with_the_reason_and_the_others_go_on(make_bench: 
     other = start(bench, REFUSED, key="other")
     bench.table.transact([Merge(f"sub:{broken.id}", {"state": "dreaming"})])
     bench.clock.advance(minutes=1)
-    bench.app.ticking.run()
+    bench.app.tick_runner.run()
     held = now(bench, broken)
     assert held.state is State.HELD
     assert "cannot be read" in (held.reason or "")
@@ -342,7 +352,7 @@ def test_a_row_of_a_newer_version_is_left_alone_and_counted(make_bench: MakeBenc
     bench.table.transact([Merge(f"sub:{newer.id}", {"schema": 99})])
     before = bench.table.get(f"sub:{newer.id}")
     bench.clock.advance(minutes=1)
-    report = bench.app.ticking.run()
+    report = bench.app.tick_runner.run()
     assert (report.due.newer, report.due.done) == (1, 1)
     assert bench.table.get(f"sub:{newer.id}") == before
     assert now(bench, other).state is State.SUBMITTED
@@ -353,7 +363,7 @@ def test_a_due_row_that_leads_nowhere_is_removed(make_bench: MakeBench) -> None:
     gone = start(bench, REFUSED)
     bench.table.transact([Delete(f"sub:{gone.id}")])
     bench.clock.advance(minutes=1)
-    bench.app.ticking.run()
+    bench.app.tick_runner.run()
     assert list(bench.app.operations.ledger.due(bench.clock.now()).rows) == []
 
 
@@ -366,7 +376,7 @@ def test_an_unexpected_error_of_one_does_not_keep_the_others_and_is_loud(
     bench.workspace.failure = ZeroDivisionError("a bug")
     bench.clock.advance(minutes=1)
     with pytest.raises(ExceptionGroup, match="nobody expected") as raised:
-        bench.app.ticking.run()
+        bench.app.tick_runner.run()
     assert [type(error) for error in raised.value.exceptions] == [ZeroDivisionError]
     assert now(bench, first).state is State.SUBMITTED
     assert now(bench, second).state is State.SUBMITTED
@@ -381,9 +391,9 @@ def test_a_ledger_that_fails_in_the_middle_fails_the_tick_and_loses_nothing(
     bench.clock.advance(minutes=1)
     broken.append(Fault.NOT_CARRIED_OUT)
     with pytest.raises(LedgerUnavailable):
-        bench.app.ticking.run()
+        bench.app.tick_runner.run()
     broken.clear()
-    bench.app.ticking.run()
+    bench.app.tick_runner.run()
     assert now(bench, sent).state is State.SUBMITTED
 
 
@@ -395,12 +405,12 @@ def test_a_tick_stops_when_its_time_is_over_and_the_next_one_goes_on(
         start(bench, REFUSED, key=str(number))
     bench.clock.advance(minutes=1)
     bench.workspace.slowness = (bench.clock, 5)
-    report = bench.app.ticking.run()
+    report = bench.app.tick_runner.run()
     assert report.due.left
     assert 0 < report.due.done < 40
     for _ in range(10):
         bench.clock.advance(minutes=1)
-        report = bench.app.ticking.run()
+        report = bench.app.tick_runner.run()
     assert {found.state for found in bench.submissions()} <= {State.SUBMITTED, State.FINISHED}
     assert len(bench.workspace.bodies) == 80
 
@@ -415,7 +425,7 @@ def test_a_backlog_of_10000_is_worked_off_without_reading_a_row_twice(
         start(bench, REFUSED, key=str(number))
     bench.clock.advance(minutes=1)
     calls, read = bench.table.calls.copy(), bench.table.rows_read
-    report = bench.app.ticking.run()
+    report = bench.app.tick_runner.run()
     assert (report.due.done, report.due.left) == (10_000, False)
     pages = bench.table.calls["page"] - calls["page"]
     assert pages <= 10 + 3  # due rows, triggers, the repair walk, the count of attention rows
@@ -439,8 +449,8 @@ def test_a_clock_that_jumps_back_an_hour_breaks_nothing(make_bench: MakeBench) -
     bench = make_bench(TRIGGERS)
     sent = start(bench, REFUSED)
     bench.clock.advance(hours=-1)
-    bench.app.ticking.run()
+    bench.app.tick_runner.run()
     assert now(bench, sent).state is State.PENDING
     bench.clock.advance(hours=2)
-    bench.app.ticking.run()
+    bench.app.tick_runner.run()
     assert now(bench, sent).state is State.SUBMITTED

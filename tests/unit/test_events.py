@@ -13,8 +13,8 @@ from shared.core.events import (
     Event,
     HttpEvent,
     ScheduleEvent,
+    deduplication_key,
     dump_event,
-    event_id,
     load_event,
 )
 from shared.core.times import print_instant, read_instant
@@ -61,11 +61,11 @@ PINNED: list[tuple[Event, str]] = [
 def test_ids_never_change_since_they_decide_what_was_started_already(
     event: Event, expected: str
 ) -> None:
-    assert event_id(event) == expected
+    assert deduplication_key(event) == expected
 
 
 def test_the_pinned_ids_are_all_different() -> None:
-    assert len({event_id(event) for event, _ in PINNED}) == 10
+    assert len({deduplication_key(event) for event, _ in PINNED}) == 10
 
 
 def test_a_blobs_size_time_and_metadata_are_not_part_of_its_identity() -> None:
@@ -80,25 +80,25 @@ def test_a_blobs_size_time_and_metadata_are_not_part_of_its_identity() -> None:
         last_modified=NOON + timedelta(days=1),
         metadata={},
     )
-    assert event_id(other) == event_id(blob())
+    assert deduplication_key(other) == deduplication_key(blob())
 
 
 def test_an_occurrence_is_the_same_whatever_zone_it_is_written_in() -> None:
     berlin = NOON.astimezone(timezone(timedelta(hours=2)))
-    assert event_id(ScheduleEvent(trigger="nightly", time=berlin)) == event_id(
+    assert deduplication_key(ScheduleEvent(trigger="nightly", time=berlin)) == deduplication_key(
         ScheduleEvent(trigger="nightly", time=NOON)
     )
 
 
 @given(st.lists(st.text(), min_size=2, max_size=2, unique=True))
 def test_different_blob_names_never_share_an_id(paths: list[str]) -> None:
-    assert event_id(blob(path=paths[0])) != event_id(blob(path=paths[1]))
+    assert deduplication_key(blob(path=paths[0])) != deduplication_key(blob(path=paths[1]))
 
 
 @given(st.text(), st.text(), st.text(), st.text())
 def test_parts_of_an_identity_do_not_run_into_each_other(a: str, b: str, c: str, d: str) -> None:
     left, right = http("key", a, b), http("key", c, d)
-    assert (event_id(left) == event_id(right)) == ((a, b) == (c, d))
+    assert (deduplication_key(left) == deduplication_key(right)) == ((a, b) == (c, d))
 
 
 @pytest.mark.parametrize(("event", "expected"), PINNED)

@@ -17,7 +17,7 @@ from local.testing.app import Bench
 from local.testing.memory_table import Fault
 from shared.clients.transport import VERSION
 from shared.core.errors import InvalidRequest, StorageUnavailable
-from shared.core.events import BlobNotice, Ignored
+from shared.core.events import BlobNotification, Ignored
 from shared.core.outcomes import Outcome, OutcomeKind
 from shared.core.submissions import State
 from shared.ledger.table.protocol import Merge
@@ -404,7 +404,7 @@ def test_health_says_only_whether_the_ledger_answers_and_what_the_last_tick_coun
     bench.workspace.outcomes = [Outcome(kind=OutcomeKind.REFUSED, message="no")] * 2
     post(bench)
     post(bench)
-    bench.app.ticking.run()
+    bench.app.tick_runner.run()
     counted = {"last_tick": "2027-03-27T12:00:00Z", "dead": 2, "held": 0}
     assert get(routes.health, bench).content == {**always, **counted}
 
@@ -508,8 +508,8 @@ def test_result_and_status_say_with_one_code_what_became_of_it(
         one, lambda row: replace(row, state=state, run_status=run_status, reason="why")
     )
     result = get(routes.get_result, bench, id=one.id)
-    _, _, capability = location.rpartition("/")
-    status = get(routes.status, bench, id=one.id, capability=capability)
+    _, _, status_token = location.rpartition("/")
+    status = get(routes.status, bench, id=one.id, status_token=status_token)
     assert (result.status, status.status) == (code, code)
     assert ("Retry-After" in result.headers, "Retry-After" in status.headers) == (code == 202,) * 2
     assert status.content == {
@@ -524,29 +524,31 @@ def test_result_and_status_say_with_one_code_what_became_of_it(
 
 def test_a_location_with_anything_wrong_is_404(make_bench: MakeBench) -> None:
     bench = make_bench(TRIGGERS)
-    capability = post(bench).headers["Location"].rpartition("/")[2]
+    status_token = post(bench).headers["Location"].rpartition("/")[2]
     (one,) = bench.submissions()
     for identifier, secret in [
         (one.id, ""),
-        (one.id, capability[:-1]),
-        (one.id, capability + "x"),
+        (one.id, status_token[:-1]),
+        (one.id, status_token + "x"),
         (one.id, "ü\ud800".encode("utf-8", "surrogatepass").decode("latin-1")),
-        ("0" * 32, capability),
-        (one.id.upper(), capability),
-        ("../" + one.id, capability),
+        ("0" * 32, status_token),
+        (one.id.upper(), status_token),
+        ("../" + one.id, status_token),
     ]:
-        reply = get(routes.status, bench, id=identifier, capability=secret)
+        reply = get(routes.status, bench, id=identifier, status_token=secret)
         assert reply.status == 404
         assert "run-1" not in reply.body
-    bench.table.transact([Merge(f"sub:{one.id}", {"capability": ""})])  # a row of an older version
-    assert get(routes.status, bench, id=one.id, capability="").status == 404
+    bench.table.transact(
+        [Merge(f"sub:{one.id}", {"status_token": ""})]
+    )  # a row of an older version
+    assert get(routes.status, bench, id=one.id, status_token="").status == 404
     assert get(routes.get_submission, bench, id=one.id).status == 200
 
 
 def test_a_row_of_an_older_version_has_a_location_that_needs_a_key(make_bench: MakeBench) -> None:
     bench = make_bench(TRIGGERS)
     identifier = post(bench, headers={"idempotency-key": "k"}).content["id"]
-    bench.table.transact([Merge(f"sub:{identifier}", {"capability": "", "decisions": "[]"})])
+    bench.table.transact([Merge(f"sub:{identifier}", {"status_token": "", "decisions": "[]"})])
     again = post(bench, headers={"idempotency-key": "k"})
     assert again.headers["Location"].endswith(f"/api/v1/submissions/{identifier}")
 
@@ -554,9 +556,9 @@ def test_a_row_of_an_older_version_has_a_location_that_needs_a_key(make_bench: M
 def test_the_capability_is_in_no_answer_but_the_location(make_bench: MakeBench) -> None:
     bench = make_bench(TRIGGERS)
     reply = post(bench)
-    capability = reply.headers["Location"].rpartition("/")[2]
+    status_token = reply.headers["Location"].rpartition("/")[2]
     answers = [reply, listed(bench), get(routes.get_submission, bench, id=reply.content["id"])]
-    assert capability not in "".join(one.body for one in answers)
+    assert status_token not in "".join(one.body for one in answers)
 
 
 def test_a_schedule_is_run_now_as_the_occurrence_of_this_minute(make_bench: MakeBench) -> None:
@@ -578,9 +580,9 @@ def test_a_schedule_is_run_now_as_the_occurrence_of_this_minute(make_bench: Make
 
 def test_an_occurrence_that_was_started_is_not_started_again(make_bench: MakeBench) -> None:
     bench = make_bench(MORE)
-    bench.app.ticking.run()
+    bench.app.tick_runner.run()
     bench.clock.advance(days=1)
-    bench.app.ticking.run()
+    bench.app.tick_runner.run()
     reply = post(bench, {"run_now": True, "time": "2027-03-28T12:00:00Z"}, name="nightly")
     assert (reply.status, len(bench.workspace.bodies)) == (202, 1)
 
@@ -589,7 +591,7 @@ def test_a_blob_is_run_now_however_old_it_is_and_once(make_bench: MakeBench) -> 
     bench = make_bench(MORE)
     bench.blobs.put("incoming/a.csv", bench.clock)
     bench.clock.advance(days=30)
-    notice = BlobNotice(trigger="new-data", container="data", path="incoming/a.csv")
+    notice = BlobNotification(trigger="new-data", container="data", path="incoming/a.csv")
     assert isinstance(bench.app.operations.start(notice), Ignored)
     body = {"run_now": True, "blob": "incoming/a.csv"}
     assert post(bench, body, name="new-data").status == 202
@@ -643,7 +645,7 @@ def test_triggers_are_listed_in_pages_and_shown(make_bench: MakeBench) -> None:
         cursor = page.content["cursor"]
     assert names == list(bench.config.triggers)
     shown = get(routes.get_trigger, bench, name="nightly").content
-    assert (shown["enabled"], shown["switched"], len(shown["next"])) == (True, None, 5)
+    assert (shown["enabled"], shown["override"], len(shown["next"])) == (True, None, 5)
     assert get(routes.get_trigger, bench, name="nobody").status == 404
     bad = Request(url="https://x/", query={"cursor": write_cursor("trigger:nobody")})
     assert routes.list_triggers(bench.app.api, bad).status == 404
@@ -652,10 +654,10 @@ def test_triggers_are_listed_in_pages_and_shown(make_bench: MakeBench) -> None:
 def test_a_trigger_is_switched(make_bench: MakeBench) -> None:
     bench = make_bench(MORE)
     off = send(routes.set_trigger, bench, {"enabled": False}, name="on-demand")
-    assert (off.status, off.content["enabled"], off.content["switched"]) == (200, False, False)
+    assert (off.status, off.content["enabled"], off.content["override"]) == (200, False, False)
     assert post(bench).status == 409
     on = send(routes.set_trigger, bench, {"enabled": None}, name="on-demand")
-    assert (on.content["enabled"], on.content["switched"]) == (True, None)
+    assert (on.content["enabled"], on.content["override"]) == (True, None)
     assert post(bench).status == 202
 
 
@@ -776,7 +778,7 @@ def test_a_preview_of_an_old_blob_of_a_disabled_trigger_and_of_storage_that_is_d
     bench.clock.advance(days=1)
     body = {"blob": {"path": "incoming/a.csv"}, "trigger": "new-data"}
     assert failed(previewed(bench, body)["new-data"]) == ("start", "2027-03-27T12:00:00Z")
-    bench.app.operations.switch("new-data", False)
+    bench.app.operations.override("new-data", False)
     assert failed(previewed(bench, body)["new-data"]) == ("enabled", "false")
     bench.blobs.failure = StorageUnavailable("down")
     assert failed(previewed(bench, body)["new-data"]) == ("exists", "unknown")
@@ -896,7 +898,7 @@ def test_with_roles_on_the_callers_name_is_recorded_with_what_it_did(
         body=b'{"enabled": false}',
         params={"name": "on-demand"},
     )
-    assert routes.set_trigger(bench.app.api, request).content["switched_by"] == "ada@example.org"
+    assert routes.set_trigger(bench.app.api, request).content["overridden_by"] == "ada@example.org"
 
 
 def test_with_roles_off_a_forged_principal_changes_nothing(make_bench: MakeBench) -> None:

@@ -13,10 +13,10 @@ import pytest
 import requests
 import trustme
 
-from local.chaos.checks import NO_FAULT, Verdict, judge
+from local.chaos.checks import NO_FAULT, Checks, judge
 from local.chaos.faults import FaultBook
 from local.chaos.options import CRASH_POINTS, START, ChaosOptions
-from local.chaos.plan import Happening, facts_by_name, make_plan, triggers_file
+from local.chaos.plan import PlannedEvent, facts_by_name, make_plan, triggers_file
 from local.standins.http_server import Answer, HttpServer, Misbehaviour, Request
 from local.standins.storage_faults import (
     OUTAGE_REQUESTS,
@@ -24,23 +24,23 @@ from local.standins.storage_faults import (
     StorageChance,
     StorageFault,
 )
-from local.standins.workspace.faults import Fault, Manner
+from local.standins.workspace.faults import Fault, FaultKind
 from local.standins.workspace.runs import RunStore, StoredRun
 from local.testing.memory_table import MemoryTable
 from shared.clients.http_connections import kept_alive_session
 from shared.config.load import load_config
-from shared.core.events import ScheduleEvent, event_id
+from shared.core.events import ScheduleEvent, deduplication_key
 from shared.core.submissions import State, Submission
 from shared.ledger.ledger import Ledger
 from shared.ledger.table.protocol import Delete, Merge
 
 
-class Scene:
+class Environment:
     """A ledger and a workspace with one event that went well."""
 
     def __init__(self) -> None:
         self.event = ScheduleEvent(trigger="nightly", time=START)
-        self.id = event_id(self.event)
+        self.id = deduplication_key(self.event)
         self.runs = RunStore(clock=lambda: START)
         self.table = MemoryTable()
         self.run = self.start()
@@ -49,7 +49,7 @@ class Scene:
             trigger="nightly",
             pipeline="scoring",
             kind="published_pipeline",
-            place="p",
+            endpoint_digest="p",
             event=self.event,
             body=b'{"ExperimentName": "E"}',
             created=START,
@@ -62,22 +62,22 @@ class Scene:
         body = {"ExperimentName": "E", "tags": {"submission": f"{self.id}-1"}}
         return self.runs.add("pipeline", body)
 
-    def judge(self, **changes: object) -> Verdict:
+    def judge(self, **changes: object) -> Checks:
         if not self.table.page("sub:", "sub;").rows:
             Ledger(self.table).claim(replace(self.submission, **changes))  # type: ignore[arg-type]  # real fields
-        happening = Happening(id=self.id, news={})
-        return judge([happening], table=self.table, runs=self.runs.all())
+        planned = PlannedEvent(id=self.id, notification={})
+        return judge([planned], table=self.table, runs=self.runs.all())
 
 
 def test_one_run_and_a_finished_submission_are_as_they_must_be() -> None:
-    assert Scene().judge().ok
+    assert Environment().judge().ok
 
 
 def test_a_second_run_is_noticed() -> None:
-    scene = Scene()
-    scene.start()
-    verdict = scene.judge()
-    assert (verdict.doubled, verdict.lost) == ([scene.id], [])
+    environment = Environment()
+    environment.start()
+    checks = environment.judge()
+    assert (checks.doubled, checks.lost) == ([environment.id], [])
 
 
 @pytest.mark.parametrize(
@@ -92,21 +92,25 @@ def test_a_second_run_is_noticed() -> None:
 def test_an_event_without_a_run_is_lost_unless_a_person_is_asked(
     changes: dict[str, object], lost: bool
 ) -> None:
-    scene = Scene()
-    scene.runs.clear()
-    assert scene.judge(**changes).lost == ([scene.id] if lost else [])
+    environment = Environment()
+    environment.runs.clear()
+    assert environment.judge(**changes).lost == ([environment.id] if lost else [])
 
 
 def test_another_run_id_than_the_workspace_s_is_noticed() -> None:
-    verdict = Scene().judge(run_id="another")
-    assert len(verdict.complaints) == 1
-    assert "names run another" in verdict.complaints[0]
+    checks = Environment().judge(run_id="another")
+    assert len(checks.complaints) == 1
+    assert "names run another" in checks.complaints[0]
 
 
 def test_an_event_that_is_not_in_the_ledger_is_noticed() -> None:
-    scene = Scene()
-    verdict = judge([Happening(id=scene.id, news={})], table=scene.table, runs=scene.runs.all())
-    assert verdict.complaints == [f"{scene.id} has no submission, and 1 runs"]
+    environment = Environment()
+    checks = judge(
+        [PlannedEvent(id=environment.id, notification={})],
+        table=environment.table,
+        runs=environment.runs.all(),
+    )
+    assert checks.complaints == [f"{environment.id} has no submission, and 1 runs"]
 
 
 @pytest.mark.parametrize(
@@ -118,25 +122,25 @@ def test_an_event_that_is_not_in_the_ledger_is_noticed() -> None:
     ],
 )
 def test_a_missing_row_of_an_index_is_noticed(changes: dict[str, object], prefix: str) -> None:
-    scene = Scene()
-    scene.judge(**changes)
-    (row,) = scene.table.page(prefix, prefix[:-1] + ";").rows
-    scene.table.transact([Delete(row.key)])
-    assert any(row.key in complaint for complaint in scene.judge().complaints)
+    environment = Environment()
+    environment.judge(**changes)
+    (row,) = environment.table.page(prefix, prefix[:-1] + ";").rows
+    environment.table.transact([Delete(row.key)])
+    assert any(row.key in complaint for complaint in environment.judge().complaints)
 
 
 def test_a_row_that_belongs_to_nothing_is_noticed() -> None:
-    scene = Scene()
-    scene.table.transact([Merge("due:20270327T120000.000000Z:x", {"state": "pending"})])
-    assert not scene.judge().ok
+    environment = Environment()
+    environment.table.transact([Merge("due:20270327T120000.000000Z:x", {"state": "pending"})])
+    assert not environment.judge().ok
 
 
 def test_the_table_blames_the_faults_that_an_event_met() -> None:
     book = FaultBook()
     book.note("POST: 500", "a")
     book.note("POST: 500", "b")
-    verdict = Verdict(lost=["a"], doubled=["c"])
-    assert verdict.table(book) == [
+    checks = Checks(lost=["a"], doubled=["c"])
+    assert checks.table(book) == [
         {"fault": NO_FAULT, "injected": 0, "lost": 0, "doubled": 1},
         {"fault": "POST: 500", "injected": 2, "lost": 1, "doubled": 0},
     ]
@@ -150,7 +154,7 @@ def test_the_same_seed_makes_the_same_plan_and_another_one_another() -> None:
 def test_every_event_comes_two_to_four_times_and_more_and_every_crash_point_is_planned() -> None:
     options = ChaosOptions(events=200, seed=1, crashes=2)
     deliveries = [one for part in make_plan(options).rounds for one in part]
-    counts = Counter(one.happening.id for one in deliveries)
+    counts = Counter(one.planned.id for one in deliveries)
     assert len(counts) == 200
     assert min(counts.values()) >= 2
     crashes = Counter(one.crash for one in deliveries if one.crash)
@@ -225,7 +229,7 @@ def test_a_broken_tls_record_is_an_error_of_tls(
     authority.issue_cert("127.0.0.1").configure_cert(context)
 
     def handle(_: Request) -> Answer | Misbehaviour:
-        return Fault(manner=Manner.BROKEN_TLS, accepted=True).apply(Answer)
+        return Fault(fault_kind=FaultKind.BROKEN_TLS, accepted=True).apply(Answer)
 
     with (
         HttpServer(handle, tls=context) as server,

@@ -137,12 +137,12 @@ def test_what_is_not_ncrontab_is_refused(expression: str) -> None:
 def test_a_run_longer_than_the_interval_is_followed_by_one_late_run() -> None:
     now = NOON
     runtime = FakeRuntime()
-    ticking = Timer(timer("0 * * * * *"), runtime, clock=lambda: now)
+    tick_runner = Timer(timer("0 * * * * *"), runtime, clock=lambda: now)
     now = NOON + timedelta(minutes=3, seconds=30)
-    ticking.run_due()
-    assert ticking.due == now
-    ticking.run_due()
-    assert ticking.due == NOON + timedelta(minutes=4)
+    tick_runner.run_due()
+    assert tick_runner.due == now
+    tick_runner.run_due()
+    assert tick_runner.due == NOON + timedelta(minutes=4)
     assert [call["past_due"] for call in runtime.calls] == [False, False]
 
 

@@ -12,9 +12,9 @@ import pytest
 import requests
 
 from local.standins.identity import IdentityEndpoint
-from local.standins.workspace.faults import Fault, Manner, Route
+from local.standins.workspace.faults import Fault, FaultKind, Route
 from local.standins.workspace.runs import EnumStyle, Progress, RunStatus
-from local.standins.workspace.search import SearchMode, Sight
+from local.standins.workspace.search import SearchMode, SearchVisibility
 from local.standins.workspace.server import AUDIENCE, PIPELINE_ID, SCOPE_PATH, Workspace
 
 DOCUMENTED: dict[str, Any] = {
@@ -241,33 +241,33 @@ def test_a_refused_body_does_not_use_up_a_fault(caller: Caller) -> None:
 
 
 @pytest.mark.parametrize("accepted", [True, False])
-@pytest.mark.parametrize("manner", [Manner.DROP, Manner.RESET, Manner.HANG])
+@pytest.mark.parametrize("fault_kind", [FaultKind.DROP, FaultKind.RESET, FaultKind.HANG])
 def test_a_lost_answer_leaves_a_run_exactly_when_it_was_accepted(
-    caller: Caller, manner: Manner, accepted: bool
+    caller: Caller, fault_kind: FaultKind, accepted: bool
 ) -> None:
-    caller.workspace.faults.add(Fault(manner=manner, accepted=accepted, seconds=0.05))
+    caller.workspace.faults.add(Fault(fault_kind=fault_kind, accepted=accepted, seconds=0.05))
     with pytest.raises(requests.ConnectionError):
         caller.submit(DOCUMENTED)
     assert len(caller.workspace.runs.all()) == accepted
 
 
 def test_a_truncated_answer_promises_more_than_it_brings(caller: Caller) -> None:
-    caller.workspace.faults.add(Fault(manner=Manner.TRUNCATE))
+    caller.workspace.faults.add(Fault(fault_kind=FaultKind.TRUNCATE))
     with pytest.raises(requests.exceptions.ChunkedEncodingError) as raised:
         caller.submit(DOCUMENTED)
     assert "IncompleteRead" in str(raised.value)
     assert len(caller.workspace.runs.all()) == 1
 
 
-@pytest.mark.parametrize("manner", [Manner.DRIP, Manner.LATE])
-def test_a_slow_answer_is_whole_in_the_end(caller: Caller, manner: Manner) -> None:
-    caller.workspace.faults.add(Fault(manner=manner, seconds=0.0001))
+@pytest.mark.parametrize("fault_kind", [FaultKind.DRIP, FaultKind.LATE])
+def test_a_slow_answer_is_whole_in_the_end(caller: Caller, fault_kind: FaultKind) -> None:
+    caller.workspace.faults.add(Fault(fault_kind=fault_kind, seconds=0.0001))
     (run,) = [caller.submit(DOCUMENTED).json()["Id"]]
     assert run == caller.workspace.runs.all()[0].id
 
 
 def test_an_answer_without_an_id_is_otherwise_whole(caller: Caller) -> None:
-    caller.workspace.faults.add(Fault(manner=Manner.NO_ID))
+    caller.workspace.faults.add(Fault(fault_kind=FaultKind.NO_ID))
     entity = caller.submit(DOCUMENTED).json()
     assert "Id" not in entity
     assert entity["PipelineId"] == PIPELINE_ID
@@ -276,7 +276,7 @@ def test_an_answer_without_an_id_is_otherwise_whole(caller: Caller) -> None:
 def test_a_hanging_answer_does_not_hold_up_the_close(clock: Clock) -> None:
     with IdentityEndpoint(clock=clock) as identity:
         workspace = Workspace(secret=identity.secret, clock=clock)
-        workspace.faults.add(Fault(manner=Manner.HANG, seconds=3600))
+        workspace.faults.add(Fault(fault_kind=FaultKind.HANG, seconds=3600))
         connection = http.client.HTTPConnection(
             "127.0.0.1", int(workspace.url.rpartition(":")[2]), timeout=10
         )
@@ -424,14 +424,14 @@ def test_searches_see_what_their_mode_says(caller: Caller, clock: Clock) -> None
     mine = caller.submit(DOCUMENTED).json()["Id"]
     other = caller.submit({**DOCUMENTED, "ExperimentName": "Other"}).json()["Id"]
 
-    def seen(sight: Sight) -> list[str]:
+    def seen(sight: SearchVisibility) -> list[str]:
         caller.workspace.sight = sight
         return [item["runId"] for item in caller.search().json()["value"]]
 
-    lagging = Sight(mode=SearchMode.LAGGING, lag=timedelta(minutes=5))
-    assert seen(Sight()) == [mine]
-    assert seen(Sight(mode=SearchMode.BLIND)) == []
-    assert seen(Sight(mode=SearchMode.OTHER_EXPERIMENTS)) == [other]
+    lagging = SearchVisibility(mode=SearchMode.LAGGING, lag=timedelta(minutes=5))
+    assert seen(SearchVisibility()) == [mine]
+    assert seen(SearchVisibility(mode=SearchMode.BLIND)) == []
+    assert seen(SearchVisibility(mode=SearchMode.OTHER_EXPERIMENTS)) == [other]
     assert seen(lagging) == []
     listing = f"/pipelines/v1.0{SCOPE_PATH}/PipelineRuns/Pipeline/{PIPELINE_ID}"
     assert caller.get(listing).json() == []
@@ -450,15 +450,15 @@ def test_the_control_plane_needs_its_token_and_does_what_the_attributes_do(calle
         return caller.session.request(method, url, json=body, headers=headers, timeout=10)
 
     assert caller.get("/control/runs").status_code == 401
-    assert control("POST", "faults", [{"manner": "answer", "status": 418}]).status_code == 204
+    assert control("POST", "faults", [{"fault_kind": "answer", "status": 418}]).status_code == 204
     assert caller.submit(DOCUMENTED).status_code == 418
     run = caller.submit(DOCUMENTED).json()["Id"]
     assert control("POST", "advance", {"run_id": run, "to": "Failed"}).status_code == 204
     assert [item["Status"]["StatusCode"] for item in control("GET", "runs").json()] == ["Failed"]
     assert len(control("GET", "requests").json()) == 2
     assert control("PUT", "sight", {"mode": "lagging", "lag": "PT1M"}).status_code == 204
-    assert workspace.sight == Sight(mode=SearchMode.LAGGING, lag=timedelta(minutes=1))
-    assert control("POST", "faults", [{"manner": "explode"}]).status_code == 400
+    assert workspace.sight == SearchVisibility(mode=SearchMode.LAGGING, lag=timedelta(minutes=1))
+    assert control("POST", "faults", [{"fault_kind": "explode"}]).status_code == 400
     assert control("POST", "advance", {"run_id": "nothing"}).status_code == 404
     assert control("GET", "nothing").status_code == 404
     assert control("POST", "reset").status_code == 204

@@ -172,7 +172,7 @@ def test_what_is_counted_from_the_first_sight_says_so(file: Path) -> None:
     assert "counted from 2027-03-27T00:00:00Z" in result.output
     seen = run(
         file, "every-2-hours", "--from", "2027-03-27T00:00:00Z", "--count", "1", "--json",
-        "--first-seen", "2027-03-01T01:30:20Z",
+        "--registered-at", "2027-03-01T01:30:20Z",
     )  # fmt: skip
     content = json.loads(seen.stdout)
     assert content["counted_from"] == "2027-03-01T01:30:00Z"
@@ -197,7 +197,7 @@ def test_what_cannot_be_listed_is_told(file: Path, words: list[str], message: st
 def test_the_apps_operation_counts_from_the_ledgers_first_sight(file: Path) -> None:
     found = bench(file)
     operations = found.app.operations
-    found.app.ticking.run()
+    found.app.tick_runner.run()
     found.clock.advance(minutes=50)
     outlook = operations.upcoming("every-2-hours")
     assert [f"{one.time:%H:%M}" for one in outlook.occurrences] == [

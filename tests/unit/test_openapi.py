@@ -51,7 +51,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Bench:
         event = HttpEvent(trigger="on-demand", time=made.clock.now(), key=("key", str(number)))
         assert isinstance(made.app.operations.start(event), Submission)
     made.blobs.put("incoming/a.csv", made.clock)
-    made.app.ticking.run()
+    made.app.tick_runner.run()
     return made
 
 
@@ -180,7 +180,7 @@ def test_no_two_routes_of_one_method_match_the_same_path(wsgi: WsgiApp) -> None:
 @pytest.mark.parametrize("entry", ROUTES, ids=lambda entry: entry.function)
 def test_without_a_key_only_health_and_status_answer(wsgi: WsgiApp, entry: Any) -> None:
     path = f"/api/{entry.path}".replace("{action}", "drop").replace("{name}", "on-demand")
-    path = path.replace("{id}", "0" * 32).replace("{capability}", "x")
+    path = path.replace("{id}", "0" * 32).replace("{status_token}", "x")
     for headers in ({}, {"x-functions-key": "wrong"}):
         answer = Client(wsgi).open(path, method=entry.method, headers=headers)
         assert (answer.status_code == 401) is entry.key

@@ -18,12 +18,12 @@ from shared.core.errors import (
     RenderError,
     WorkspaceUnavailable,
 )
-from shared.core.events import BlobNotice, HttpEvent, Ignored
+from shared.core.events import BlobNotification, HttpEvent, Ignored
 from shared.core.outcomes import Outcome, OutcomeKind
 from shared.core.runs import RunFacts
 from shared.core.submissions import State, Submission
 from shared.ledger.table.protocol import Merge
-from shared.operations.listing import MAX_LIST_PAGES, Listing, Wanted, write_cursor
+from shared.operations.listing import MAX_LIST_PAGES, SubmissionFilter, SubmissionPage, write_cursor
 
 type MakeBench = Callable[..., Bench]
 
@@ -88,7 +88,7 @@ def test_a_template_that_failed_can_be_mended_and_replayed(
     bench = make_bench(TRIGGERS)
     bench.blobs.put("incoming/a.csv", bench.clock)
     dead = bench.app.operations.start(
-        BlobNotice(trigger="new-data", container="data", path="incoming/a.csv")
+        BlobNotification(trigger="new-data", container="data", path="incoming/a.csv")
     )
     assert isinstance(dead, Submission)
     assert dead.state is State.DEAD
@@ -128,7 +128,7 @@ def test_a_finished_one_is_replayed_only_if_its_run_failed(
     sent = start(bench, None)
     bench.workspace.runs["run-1"] = RunFacts(id="run-1", status=status)
     bench.clock.advance(minutes=2)
-    bench.app.ticking.run()
+    bench.app.tick_runner.run()
     if allowed:
         assert bench.app.operations.replay(sent.id).run_id == "run-2"
     else:
@@ -176,7 +176,7 @@ def test_a_run_is_canceled_and_followed_to_its_end(make_bench: MakeBench) -> Non
     sent = start(bench, None)
     bench.app.operations.cancel(sent.id)
     bench.clock.advance(minutes=2)
-    bench.app.ticking.run()
+    bench.app.tick_runner.run()
     found = bench.app.operations.submission(sent.id)
     assert (found.state, found.run_status) == (State.FINISHED, "Canceled")
     with pytest.raises(NotAllowed, match="no run to cancel"):
@@ -211,12 +211,12 @@ def test_submissions_are_listed_newest_first_by_trigger_and_state(make_bench: Ma
     )
     assert len(everything.submissions) == 6
     assert everything.cursor is None
-    assert [one.id for one in operations.submissions(Wanted(state=State.HELD)).submissions] == [
-        held.id
-    ]
-    assert len(operations.submissions(Wanted(state=State.DEAD)).submissions) == 2
-    assert len(operations.submissions(Wanted(state=State.SUBMITTED)).submissions) == 3
-    assert operations.submissions(Wanted(trigger="careful")).submissions == (held,)
+    assert [
+        one.id for one in operations.submissions(SubmissionFilter(state=State.HELD)).submissions
+    ] == [held.id]
+    assert len(operations.submissions(SubmissionFilter(state=State.DEAD)).submissions) == 2
+    assert len(operations.submissions(SubmissionFilter(state=State.SUBMITTED)).submissions) == 3
+    assert operations.submissions(SubmissionFilter(trigger="careful")).submissions == (held,)
     first = operations.submissions(limit=2)
     assert len(first.submissions) == 2
     rest = operations.submissions(limit=10, cursor=first.cursor)
@@ -248,29 +248,31 @@ def test_a_listing_of_100_among_a_million_costs_a_bounded_number_of_calls(
     fill(bench, 1_000_000)
     operations = bench.app.operations
 
-    def calls(wanted: Wanted, cursor: str | None = None) -> tuple[dict[str, int], Listing]:
+    def calls(
+        wanted: SubmissionFilter, cursor: str | None = None
+    ) -> tuple[dict[str, int], SubmissionPage]:
         before = bench.table.calls.copy()
         page = operations.submissions(wanted, limit=100, cursor=cursor)
         return dict(bench.table.calls - before), page
 
-    counted, first = calls(Wanted())
+    counted, first = calls(SubmissionFilter())
     assert (counted, len(first.submissions)) == ({"page": 1, "get": 100}, 100)
-    counted, second = calls(Wanted(), first.cursor)
+    counted, second = calls(SubmissionFilter(), first.cursor)
     assert (counted, len(second.submissions)) == ({"page": 1, "get": 100}, 100)
     assert not {one.id for one in first.submissions} & {one.id for one in second.submissions}
-    counted, some = calls(Wanted(trigger="call", state=State.FINISHED))
+    counted, some = calls(SubmissionFilter(trigger="call", state=State.FINISHED))
     assert (counted, len(some.submissions)) == ({"page": 1, "get": 100}, 100)
-    for wanted in (Wanted(trigger="careful"), Wanted(state=State.SKIPPED)):
+    for wanted in (SubmissionFilter(trigger="careful"), SubmissionFilter(state=State.SKIPPED)):
         counted, nothing = calls(wanted)
         assert (counted, nothing.submissions) == ({"page": MAX_LIST_PAGES}, ())
         assert nothing.cursor is not None
         counted, still = calls(wanted, nothing.cursor)
         assert (counted, still.submissions) == ({"page": MAX_LIST_PAGES}, ())
         assert still.cursor not in (None, nothing.cursor)
-    later = Wanted(since=NOON + timedelta(days=1))
+    later = SubmissionFilter(since=NOON + timedelta(days=1))
     counted, nothing = calls(later)
-    assert (counted, nothing) == ({"page": 1}, Listing(submissions=(), cursor=None))
-    counted, nothing = calls(Wanted(state=State.DEAD))
+    assert (counted, nothing) == ({"page": 1}, SubmissionPage(submissions=(), cursor=None))
+    counted, nothing = calls(SubmissionFilter(state=State.DEAD))
     assert (counted, nothing.cursor) == ({"page": 1}, None)
 
 
@@ -282,13 +284,19 @@ def test_a_cursor_that_is_none_of_ours_is_refused(
     make_bench: MakeBench, cursor: str, state: State | None
 ) -> None:
     with pytest.raises(InvalidRequest):
-        make_bench(TRIGGERS).app.operations.submissions(Wanted(state=state), cursor=cursor)
+        make_bench(TRIGGERS).app.operations.submissions(
+            SubmissionFilter(state=state), cursor=cursor
+        )
 
 
 def test_pages_follow_each_other_and_the_last_one_says_so(make_bench: MakeBench) -> None:
     bench = make_bench(TRIGGERS)
     expected = {start(bench, DEAD, key=str(number)).id for number in range(7)}
-    for wanted in (Wanted(), Wanted(state=State.DEAD), Wanted(trigger="call")):
+    for wanted in (
+        SubmissionFilter(),
+        SubmissionFilter(state=State.DEAD),
+        SubmissionFilter(trigger="call"),
+    ):
         cursor, found = None, []
         for rest in (4, 1, None):
             page = bench.app.operations.submissions(wanted, limit=3, cursor=cursor)
@@ -304,7 +312,7 @@ def test_since_leaves_out_what_is_older(make_bench: MakeBench) -> None:
     bench.clock.advance(hours=1)
     new = start(bench, DEAD, key="2")
     for state in (None, State.DEAD):
-        wanted = Wanted(state=state, since=bench.clock.now())
+        wanted = SubmissionFilter(state=state, since=bench.clock.now())
         (found,) = bench.app.operations.submissions(wanted).submissions
         assert found.id == new.id
 
@@ -337,15 +345,15 @@ def test_a_disabled_trigger_starts_nothing_in_any_process_within_a_minute(
     bench = make_bench(SWITCHED)
     other = bench.restarted()
     assert isinstance(call(other, "call"), Submission)
-    report = bench.app.operations.switch("call", False, by="ada")
+    report = bench.app.operations.override("call", False, by="ada")
     assert (report.enabled, report.since) == (False, bench.clock.now())
-    assert report.state.switched_by == "ada"
+    assert report.state.overridden_by == "ada"
     assert isinstance(call(bench, "call"), Ignored)
     bench.clock.advance(seconds=31)
     found = call(other, "call")
     assert isinstance(found, Ignored)
     assert found.reason == "trigger call is disabled by a person"
-    bench.app.operations.switch("call", True)
+    bench.app.operations.override("call", True)
     assert isinstance(call(bench, "call"), Submission)
 
 
@@ -354,56 +362,57 @@ def test_null_returns_to_what_the_file_says(make_bench: MakeBench) -> None:
     found = call(bench, "off")
     assert isinstance(found, Ignored)
     assert found.reason == "trigger off is disabled by the triggers file"
-    assert bench.app.operations.switch("off", True).enabled
+    assert bench.app.operations.override("off", True).enabled
     assert isinstance(call(bench, "off"), Submission)
-    assert not bench.app.operations.switch("off", None).enabled
+    assert not bench.app.operations.override("off", None).enabled
     assert isinstance(call(bench, "off"), Ignored)
 
 
 def test_switching_twice_changes_nothing(make_bench: MakeBench) -> None:
     bench = make_bench(SWITCHED)
-    first = bench.app.operations.switch("call", False, by="ada")
+    first = bench.app.operations.override("call", False, by="ada")
     bench.clock.advance(hours=1)
-    assert bench.app.operations.switch("call", False, by="bob").state == first.state
+    assert bench.app.operations.override("call", False, by="bob").state == first.state
 
 
 def test_a_switch_whose_answer_is_lost_is_recorded_once(make_bench: MakeBench) -> None:
-    lose: list[Fault] = []
+    mark_ambiguous: list[Fault] = []
     bench = make_bench(
-        SWITCHED, fault=lambda name: lose.pop() if name == "transact" and lose else None
+        SWITCHED,
+        fault=lambda name: mark_ambiguous.pop() if name == "transact" and mark_ambiguous else None,
     )
-    bench.app.ticking.run()
+    bench.app.tick_runner.run()
     for fault in (Fault.ANSWER_LOST, Fault.NOT_CARRIED_OUT, Fault.SENT_TWICE):
-        lose.append(fault)
-        off = bench.app.operations.switch("call", False)
+        mark_ambiguous.append(fault)
+        off = bench.app.operations.override("call", False)
         assert not off.enabled
-        assert bench.app.operations.switch("call", True).enabled
+        assert bench.app.operations.override("call", True).enabled
         bench.clock.advance(minutes=1)
-    assert len(bench.app.operations.report("call").state.gaps) == 3
+    assert len(bench.app.operations.report("call").state.disabled_periods) == 3
 
 
 def test_what_comes_while_a_schedule_is_disabled_is_not_made_up_for(make_bench: MakeBench) -> None:
     bench = make_bench(SWITCHED)
-    bench.app.ticking.run()
-    bench.app.operations.switch("hourly", False)
+    bench.app.tick_runner.run()
+    bench.app.operations.override("hourly", False)
     for _ in range(150):
         bench.clock.advance(minutes=1)
-        bench.app.ticking.run()
-    bench.app.operations.switch("hourly", True)
-    bench.app.ticking.run()
+        bench.app.tick_runner.run()
+    bench.app.operations.override("hourly", True)
+    bench.app.tick_runner.run()
     assert bench.workspace.bodies == []
     bench.clock.advance(minutes=30)
-    bench.app.ticking.run()
+    bench.app.tick_runner.run()
     assert len(bench.workspace.bodies) == 1
 
 
 def test_not_even_when_the_app_slept_all_the_while(make_bench: MakeBench) -> None:
     bench = make_bench(SWITCHED)
-    bench.app.ticking.run()
-    bench.app.operations.switch("hourly", False)
+    bench.app.tick_runner.run()
+    bench.app.operations.override("hourly", False)
     bench.clock.advance(minutes=150)
-    bench.app.operations.switch("hourly", True)
-    bench.app.ticking.run()
+    bench.app.operations.override("hourly", True)
+    bench.app.tick_runner.run()
     assert bench.workspace.bodies == []
 
 
@@ -414,14 +423,14 @@ def test_a_blob_that_was_written_while_its_trigger_was_disabled_starts_nothing_l
     start_blob = bench.app.operations.start
     bench.blobs.put("incoming/before.csv", bench.clock)
     bench.clock.advance(minutes=1)
-    bench.app.operations.switch("new-data", False)
+    bench.app.operations.override("new-data", False)
     bench.blobs.put("incoming/during.csv", bench.clock)
     bench.clock.advance(minutes=1)
-    bench.app.operations.switch("new-data", None)
+    bench.app.operations.override("new-data", None)
     bench.blobs.put("incoming/after.csv", bench.clock)
     found = {
         name: start_blob(
-            BlobNotice(trigger="new-data", container="data", path=f"incoming/{name}.csv")
+            BlobNotification(trigger="new-data", container="data", path=f"incoming/{name}.csv")
         )
         for name in ("before", "during", "after")
     }
@@ -440,7 +449,7 @@ def test_a_report_tells_what_comes_next_and_what_came_last_and_records_nothing(
     assert reports["hourly"].next[0] == NOON + timedelta(hours=1)
     assert len(reports["hourly"].next) == 5
     call(bench, "call")
-    bench.app.operations.switch("hourly", False)
+    bench.app.operations.override("hourly", False)
     assert bench.app.operations.report("hourly").next == ()
     (latest,) = bench.app.operations.report("call").latest
     assert latest.values["state"] == "submitted"

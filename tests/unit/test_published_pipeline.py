@@ -13,12 +13,12 @@ from shared.core.errors import BodyTooLarge, RenderError
 from shared.pipelines.published_pipeline import MAX_BODY_BYTES, PublishedPipeline
 from shared.pipelines.values import DataPath, DatasetReference, RunValues, Scalar
 
-STAMP = "0123456789abcdef0123456789abcdef-1"
+CORRELATION_ID = "0123456789abcdef0123456789abcdef-1"
 
 
 def body(values: RunValues) -> dict[str, Any]:
     record: dict[str, Any] = json.loads(
-        PublishedPipeline().build_body(values, correlation_id=STAMP)
+        PublishedPipeline().build_body(values, correlation_id=CORRELATION_ID)
     )
     return record
 
@@ -31,8 +31,8 @@ def test_the_documented_body_of_logic_apps_comes_out_equal_but_for_our_stamp() -
             data_paths={"input_datapath": DataPath(datastore="<datastore-name>", path="<blob>")},
         )
     )
-    assert sent.pop("tags") == {"submission": STAMP}
-    assert sent.pop("Properties") == {"submission": STAMP}
+    assert sent.pop("tags") == {"submission": CORRELATION_ID}
+    assert sent.pop("Properties") == {"submission": CORRELATION_ID}
     assert sent == {
         "DataPathAssignments": {
             "input_datapath": {"DataStoreName": "<datastore-name>", "RelativePath": "<blob>"}
@@ -47,8 +47,8 @@ def test_what_is_not_set_is_not_sent() -> None:
     assert body(RunValues(experiment="e")) == {
         "ExperimentName": "e",
         "RunSource": "SDK",
-        "tags": {"submission": STAMP},
-        "Properties": {"submission": STAMP},
+        "tags": {"submission": CORRELATION_ID},
+        "Properties": {"submission": CORRELATION_ID},
     }
 
 
@@ -70,14 +70,14 @@ def test_everything_that_is_set_has_the_sdks_own_key() -> None:
         "RunSource": "me",
         "RunType": "HTTP",
         "ContinueRunOnStepFailure": False,
-        "tags": {"t": "1", "submission": STAMP},
-        "Properties": {"p": "2", "submission": STAMP},
+        "tags": {"t": "1", "submission": CORRELATION_ID},
+        "Properties": {"p": "2", "submission": CORRELATION_ID},
     }
 
 
 def test_our_stamp_wins_over_a_tag_of_the_same_name() -> None:
     values = RunValues(experiment="e", tags={"submission": "x"}, properties={"submission": "x"})
-    assert body(values)["tags"] == body(values)["Properties"] == {"submission": STAMP}
+    assert body(values)["tags"] == body(values)["Properties"] == {"submission": CORRELATION_ID}
 
 
 def test_parameters_are_text_as_the_sdk_writes_it() -> None:
@@ -138,7 +138,7 @@ def test_text_goes_as_utf_8_and_raw() -> None:
     path = "in/a +%41 #?'\"😀.csv"
     sent = PublishedPipeline().build_body(
         RunValues(experiment="e", data_paths={"d": DataPath(datastore="s", path=path)}),
-        correlation_id=STAMP,
+        correlation_id=CORRELATION_ID,
     )
     assert "in/a +%41 #?'\\\"😀.csv".encode() in sent
 
@@ -161,7 +161,7 @@ def test_text_goes_as_utf_8_and_raw() -> None:
 )
 def test_half_a_character_is_a_clear_error(values: RunValues, where: str) -> None:
     with pytest.raises(RenderError) as caught:
-        PublishedPipeline().build_body(values, correlation_id=STAMP)
+        PublishedPipeline().build_body(values, correlation_id=CORRELATION_ID)
     assert caught.value.where == where
     assert "lone surrogate" in str(caught.value)
     str(caught.value).encode()
@@ -170,15 +170,17 @@ def test_half_a_character_is_a_clear_error(values: RunValues, where: str) -> Non
 def test_a_body_over_sixty_kib_is_a_clear_error_and_one_of_that_size_is_none() -> None:
     empty = len(
         PublishedPipeline().build_body(
-            RunValues(experiment="e", parameters={"p": ""}), correlation_id=STAMP
+            RunValues(experiment="e", parameters={"p": ""}), correlation_id=CORRELATION_ID
         )
     )
     fits = RunValues(experiment="e", parameters={"p": "x" * (MAX_BODY_BYTES - empty)})
-    assert len(PublishedPipeline().build_body(fits, correlation_id=STAMP)) == MAX_BODY_BYTES
+    assert (
+        len(PublishedPipeline().build_body(fits, correlation_id=CORRELATION_ID)) == MAX_BODY_BYTES
+    )
     with pytest.raises(BodyTooLarge) as caught:
         PublishedPipeline().build_body(
             RunValues(experiment="e", parameters={"p": "é" * (MAX_BODY_BYTES // 2)}),
-            correlation_id=STAMP,
+            correlation_id=CORRELATION_ID,
         )
     assert str(caught.value) == (
         f"the submission's body has {caught.value.size} bytes, and at most 61440 can be kept; "

@@ -15,7 +15,7 @@ from shared.core.events import ScheduleEvent
 from shared.core.outcomes import Outcome, OutcomeKind
 from shared.core.submissions import State
 from shared.engine.accept import Accepted
-from shared.engine.send import Sending
+from shared.engine.send import Sender
 
 type MakeBench = Callable[..., Bench]
 
@@ -28,13 +28,13 @@ EVENT = ScheduleEvent(trigger="nightly", time=NOON)
 
 
 def accept(bench: Bench) -> Accepted:
-    accepted = bench.app.operations.accepting.accept(EVENT)
+    accepted = bench.app.operations.acceptor.accept(EVENT)
     assert isinstance(accepted, Accepted)
     return accepted
 
 
-def sending(bench: Bench) -> Sending:
-    return bench.app.operations.sending
+def sender(bench: Bench) -> Sender:
+    return bench.app.operations.sender
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_what_went_wrong_is_recorded_and_the_call_succeeds(
 ) -> None:
     bench = make_bench(NIGHTLY)
     bench.workspace.outcomes = [Outcome(kind=kind, message="why", request_id="r1")]
-    sent = sending(bench).send(accept(bench))
+    sent = sender(bench).send(accept(bench))
     assert (sent.state, sent.reason) == (state, "why")
     assert bench.submissions() == [sent]
 
@@ -59,7 +59,7 @@ def test_a_submission_that_another_delivery_claimed_is_not_sent(make_bench: Make
     bench = make_bench(NIGHTLY)
     accept(bench)
     again = accept(bench)
-    assert sending(bench).send(again).state is State.SUBMITTING
+    assert sender(bench).send(again).state is State.SUBMITTING
     assert bench.workspace.bodies == []
 
 
@@ -67,7 +67,7 @@ def test_a_claim_older_than_60_seconds_is_not_sent(make_bench: MakeBench) -> Non
     bench = make_bench(NIGHTLY)
     accepted = accept(bench)
     bench.clock.advance(seconds=61)
-    sent = sending(bench).send(accepted)
+    sent = sender(bench).send(accepted)
     assert bench.workspace.bodies == []
     assert sent.state is State.PENDING
     assert sent.reason == "not sent: the claim was 61 s old, and no claim is sent after 60 s"
@@ -77,7 +77,7 @@ def test_a_claim_of_60_seconds_is_sent(make_bench: MakeBench) -> None:
     bench = make_bench(NIGHTLY)
     accepted = accept(bench)
     bench.clock.advance(seconds=60)
-    assert sending(bench).send(accepted).state is State.SUBMITTED
+    assert sender(bench).send(accepted).state is State.SUBMITTED
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_a_submission_whose_pipeline_changed_meanwhile_is_held(
     file = write_triggers(NIGHTLY)
     file.write_text(file.read_text().replace(*edit))
     after = bench.restarted(file=file)
-    held = sending(after).send(accepted)
+    held = sender(after).send(accepted)
     assert held.state is State.HELD
     assert reason in (held.reason or "")
     assert bench.workspace.bodies == []
@@ -113,7 +113,7 @@ def test_when_the_outcome_cannot_be_recorded_it_fails_loudly_and_stays_claimed(
     accepted = accept(bench)
     broken.append(Fault.NOT_CARRIED_OUT)
     with pytest.raises(LedgerUnavailable):
-        sending(bench).send(accepted)
+        sender(bench).send(accepted)
     assert [found.state for found in bench.submissions()] == [State.SUBMITTING]
 
 
@@ -122,8 +122,8 @@ def test_a_second_run_is_logged_loudly(
 ) -> None:
     bench = make_bench(NIGHTLY)
     accepted = accept(bench)
-    sending(bench).send(accepted)
-    sending(bench).send(accepted)  # as a process would that was asleep while another took over
+    sender(bench).send(accepted)
+    sender(bench).send(accepted)  # as a process would that was asleep while another took over
     (record,) = [one for one in caplog.records if one.__dict__.get("action") == "run_duplicated"]
     assert record.levelno == logging.ERROR
     assert "run-1 and run-2" in record.getMessage()

@@ -9,18 +9,18 @@ import pytest
 
 from local.testing.app import NOON
 from shared.clients.transport import DEADLINE
-from shared.core.events import ScheduleEvent, event_id
+from shared.core.events import ScheduleEvent, deduplication_key
 from shared.core.outcomes import Outcome, OutcomeKind
 from shared.core.submissions import LEASE, MAX_CLAIM_AGE, POST_DEADLINE, State, Submission
 from shared.core.transitions import settle
 
 EVENT = ScheduleEvent(trigger="nightly", time=NOON)
 CLAIMED = Submission(
-    id=event_id(EVENT),
+    id=deduplication_key(EVENT),
     trigger="nightly",
     pipeline="scoring",
     kind="published_pipeline",
-    place="x",
+    endpoint_digest="x",
     event=EVENT,
     body=b"{}",
     created=NOON,
@@ -58,8 +58,8 @@ def test_each_outcome_has_its_state(kind: OutcomeKind, state: State) -> None:
 
 
 def test_a_submission_is_stamped_with_its_id_and_generation() -> None:
-    assert CLAIMED.stamp == f"{CLAIMED.id}-1"
-    assert replace(CLAIMED, generation=2).stamp == f"{CLAIMED.id}-2"
+    assert CLAIMED.correlation_id == f"{CLAIMED.id}-1"
+    assert replace(CLAIMED, generation=2).correlation_id == f"{CLAIMED.id}-2"
 
 
 def test_retry_after_is_obeyed() -> None:

@@ -8,9 +8,9 @@ from datetime import timedelta
 import pytest
 
 from local.standins.identity import IdentityEndpoint
-from local.standins.workspace.faults import Fault, Manner, Route
+from local.standins.workspace.faults import Fault, FaultKind, Route
 from local.standins.workspace.runs import EnumStyle, RunStatus
-from local.standins.workspace.search import SearchMode, Sight
+from local.standins.workspace.search import SearchMode, SearchVisibility
 from local.standins.workspace.server import Workspace
 from shared.clients.identity import Tokens
 from shared.clients.transport import Transport, host_of
@@ -39,19 +39,19 @@ class House:
             scope=SCOPE,
         )
 
-    def start(self, stamp: str) -> str:
+    def start(self, correlation_id: str) -> str:
         body = PublishedPipeline().build_body(
-            RunValues(experiment=EXPERIMENT), correlation_id=stamp
+            RunValues(experiment=EXPERIMENT), correlation_id=correlation_id
         )
         run_id = self.client.submit(self.pipeline, body).run_id
         assert run_id is not None
         return run_id
 
-    def look(self, stamp: str, neighbour: str | None = "n-1") -> tuple[list[str], bool]:
-        found = self.client.look(
-            self.pipeline, experiment=EXPERIMENT, stamp=stamp, neighbour=neighbour
+    def look(self, correlation_id: str, reference: str | None = "n-1") -> tuple[list[str], bool]:
+        found = self.client.search(
+            self.pipeline, experiment=EXPERIMENT, correlation_id=correlation_id, reference=reference
         )
-        return [run.id for run in found.runs], found.sees_newest
+        return [run.id for run in found.runs], found.saw_reference
 
 
 @pytest.fixture(params=list(EnumStyle))
@@ -88,19 +88,21 @@ def test_a_search_that_sees_the_neighbour_and_not_the_run_counts(house: House) -
 
 def test_without_a_neighbour_no_search_counts(house: House) -> None:
     house.start("n-1")
-    assert house.look("x-1", neighbour=None) == ([], False)
-    assert house.look("x-1", neighbour="unknown-1") == ([], False)
+    assert house.look("x-1", reference=None) == ([], False)
+    assert house.look("x-1", reference="unknown-1") == ([], False)
 
 
 @pytest.mark.parametrize(
     "sight",
     [
-        Sight(mode=SearchMode.BLIND),
-        Sight(mode=SearchMode.LAGGING, lag=timedelta(minutes=40)),
-        Sight(mode=SearchMode.OTHER_EXPERIMENTS),
+        SearchVisibility(mode=SearchMode.BLIND),
+        SearchVisibility(mode=SearchMode.LAGGING, lag=timedelta(minutes=40)),
+        SearchVisibility(mode=SearchMode.OTHER_EXPERIMENTS),
     ],
 )
-def test_a_search_that_cannot_see_what_is_there_does_not_count(house: House, sight: Sight) -> None:
+def test_a_search_that_cannot_see_what_is_there_does_not_count(
+    house: House, sight: SearchVisibility
+) -> None:
     house.start("n-1")
     house.start("x-1")
     house.workspace.sight = sight
@@ -113,8 +115,8 @@ def test_a_search_that_cannot_see_what_is_there_does_not_count(house: House, sig
         Fault(route=Route.SEARCH, status=500),
         Fault(route=Route.SEARCH, status=429, headers={"Retry-After": "1"}),
         Fault(route=Route.SEARCH, status=200, body="<html>"),
-        Fault(route=Route.SEARCH, manner=Manner.DROP),
-        Fault(route=Route.SEARCH, manner=Manner.TRUNCATE),
+        Fault(route=Route.SEARCH, fault_kind=FaultKind.DROP),
+        Fault(route=Route.SEARCH, fault_kind=FaultKind.TRUNCATE),
     ],
 )
 def test_a_search_that_fails_does_not_count(house: House, fault: Fault) -> None:
@@ -161,7 +163,7 @@ def test_a_run_that_is_not_there_is_gone(house: House) -> None:
     [
         Fault(route=Route.STATUS, status=503),
         Fault(route=Route.STATUS, status=200, body="{}"),
-        Fault(route=Route.STATUS, manner=Manner.RESET),
+        Fault(route=Route.STATUS, fault_kind=FaultKind.RESET),
     ],
 )
 def test_a_status_that_does_not_come_is_unavailable(house: House, fault: Fault) -> None:
@@ -196,7 +198,7 @@ def test_a_record_of_run_history_is_read_too() -> None:
         b' "tags": {"submission": "x-1"}, "error": null}'
     )
     assert run is not None
-    assert (run.id, run.status, run.final, run.stamp) == ("r", "Completed", True, "x-1")
+    assert (run.id, run.status, run.final, run.correlation_id) == ("r", "Completed", True, "x-1")
     failed = read_run(
         b'{"runId": "r", "status": "Failed", "error": {"error": {"code": "UserError", "message": "m"}}}'
     )

@@ -17,13 +17,13 @@ from pydantic import TypeAdapter, ValidationError
 from local.standins.http_server import Answer, Request
 from local.standins.workspace.faults import Fault
 from local.standins.workspace.runs import Progress, RunStatus
-from local.standins.workspace.search import Sight
+from local.standins.workspace.search import SearchVisibility
 
 if TYPE_CHECKING:
     from local.standins.workspace.server import Workspace
 
 _FAULTS = TypeAdapter(list[Fault])
-_SIGHT = TypeAdapter(Sight)
+_SIGHT = TypeAdapter(SearchVisibility)
 
 
 def handle(workspace: Workspace, request: Request) -> Answer:

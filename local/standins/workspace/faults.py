@@ -13,7 +13,7 @@ from typing import Any
 from local.standins.http_server import Answer, Misbehaviour, Request, Wire
 
 
-class Manner(StrEnum):
+class FaultKind(StrEnum):
     """How a fault answers."""
 
     ANSWER = "answer"
@@ -64,7 +64,7 @@ class Fault:
         route: Which requests it is for.
     """
 
-    manner: Manner = Manner.ANSWER
+    fault_kind: FaultKind = FaultKind.ANSWER
     accepted: bool = False
     status: int = 500
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -75,20 +75,20 @@ class Fault:
     @property
     def makes_run(self) -> bool:
         """Whether the run is made."""
-        return self.accepted or self.manner in {
-            Manner.TRUNCATE,
-            Manner.DRIP,
-            Manner.LATE,
-            Manner.NO_ID,
+        return self.accepted or self.fault_kind in {
+            FaultKind.TRUNCATE,
+            FaultKind.DRIP,
+            FaultKind.LATE,
+            FaultKind.NO_ID,
         }
 
     def apply(self, answer: Callable[[], Answer]) -> Answer | Misbehaviour:
         """Return what the request gets; `answer` makes the true answer, and the run with it."""
         true = answer() if self.makes_run or self.route is not Route.SUBMIT else Answer(status=500)
-        match self.manner:
-            case Manner.ANSWER:
+        match self.fault_kind:
+            case FaultKind.ANSWER:
                 return self._answer()
-            case Manner.NO_ID:
+            case FaultKind.NO_ID:
                 value = json.loads(true.body)
                 return Answer.json({key: item for key, item in value.items() if key != "Id"})
             case _:
@@ -106,21 +106,21 @@ class Fault:
 
     def _misbehave(self, wire: Wire, true: Answer) -> None:
         data = true.to_bytes(close=True)
-        match self.manner:
-            case Manner.RESET:
+        match self.fault_kind:
+            case FaultKind.RESET:
                 wire.reset()
-            case Manner.HANG:
+            case FaultKind.HANG:
                 wire.wait(self.seconds)
-            case Manner.TRUNCATE:
+            case FaultKind.TRUNCATE:
                 # Half of the body is missing; Content-Length promises the whole.
                 wire.send(data[: len(data) - len(true.body) // 2])
-            case Manner.BROKEN_TLS:
+            case FaultKind.BROKEN_TLS:
                 # A record of application data (RFC 8446, 5.1) whose 32 bytes no key has made.
                 wire.send_below_tls(b"\x17\x03\x03\x00\x20" + bytes(32))
-            case Manner.LATE:
+            case FaultKind.LATE:
                 if wire.wait(self.seconds):
                     wire.send(data)
-            case Manner.DRIP:
+            case FaultKind.DRIP:
                 for byte in data:
                     if not wire.wait(self.seconds):
                         return

@@ -25,7 +25,7 @@ class SearchMode(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sight:
+class SearchVisibility:
     """How searches see at present.
 
     Attributes:

@@ -30,7 +30,7 @@ from local.standins.tokens import BadToken, read_token
 from local.standins.workspace import control as workspace_control
 from local.standins.workspace.faults import Fault, FaultPlan, Route, error_body
 from local.standins.workspace.runs import EnumStyle, Progress, RunStatus, RunStore, StoredRun
-from local.standins.workspace.search import BadQuery, Dto, SearchMode, Sight, search
+from local.standins.workspace.search import BadQuery, Dto, SearchMode, SearchVisibility, search
 from local.standins.workspace.submit_body import InvalidBody, read_submission
 
 AUDIENCE = "https://management.azure.com"
@@ -118,7 +118,7 @@ class Workspace:
         self._received: list[Received] = []
         self._lock = threading.Lock()
         self.disabled: set[str] = set()
-        self.sight = Sight()
+        self.sight = SearchVisibility()
         self.faults = FaultPlan()
         self.runs = RunStore(clock=clock, progress=progress)
         self.control_token = secrets.token_urlsafe(24)
@@ -156,7 +156,7 @@ class Workspace:
         self.runs.clear()
         self.faults.clear()
         self.disabled.clear()
-        self.sight = Sight()
+        self.sight = SearchVisibility()
 
     def close(self) -> None:
         """Stop it. Idempotent."""
@@ -246,7 +246,7 @@ class Workspace:
     def _list_runs(self, request: Request, pipeline_id: str) -> Answer | Misbehaviour:
         def show() -> Answer:
             runs = self.runs.of_pipeline(pipeline_id)
-            seen = [run for run in runs if self._sees(run, asked=run.experiment)]
+            seen = [run for run in runs if self._saw(run, asked=run.experiment)]
             return Answer.json([run.to_entity(self._enum_style) for run in reversed(seen)])
 
         return _with_fault(self.faults.take(Route.SEARCH, request), show)
@@ -284,7 +284,7 @@ class Workspace:
                 )
             if self.sight.mode is SearchMode.OTHER_EXPERIMENTS:
                 runs = self.runs.all()
-            seen: list[Dto] = [run.to_dto() for run in runs if self._sees(run, asked=experiment)]
+            seen: list[Dto] = [run.to_dto() for run in runs if self._saw(run, asked=experiment)]
             try:
                 return Answer.json(search(request.body, seen))
             except BadQuery as error:
@@ -292,7 +292,7 @@ class Workspace:
 
         return _with_fault(self.faults.take(Route.SEARCH, request), show)
 
-    def _sees(self, run: StoredRun, *, asked: str) -> bool:
+    def _saw(self, run: StoredRun, *, asked: str) -> bool:
         return self.sight.sees(
             experiment=run.experiment, asked=asked, created=run.created, now=self._clock()
         )

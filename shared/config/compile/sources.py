@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 
 from shared.config.document import Path
 from shared.config.model import (
-    BlobNews,
+    BlobDelivery,
     BlobSource,
     Datastore,
     HttpSource,
@@ -38,7 +38,7 @@ def blob_source(
     *,
     datastores: Mapping[str, Datastore],
     declared: Collection[str],
-    news: BlobNews,
+    delivery: BlobDelivery,
     problems: Problems,
 ) -> BlobSource | None:
     """Return a folder to watch, or None when its datastore cannot be used.
@@ -48,7 +48,7 @@ def blob_source(
         path: Where it stands.
         datastores: The datastores that can be used.
         declared: The names of all datastores, those with mistakes too.
-        news: How the host learns of blobs, when the trigger does not say it.
+        delivery: How the host learns of blobs, when the trigger does not say it.
         problems: Takes the mistakes.
     """
     if entry.datastore not in declared:
@@ -77,7 +77,7 @@ def blob_source(
             include=tuple(entry.include),
             exclude=tuple(entry.exclude),
         ),
-        news=BlobNews(entry.source) if entry.source else news,
+        delivery=BlobDelivery(entry.source) if entry.source else delivery,
         start=rules.read_start(entry.start) or Start(entry.start),
     )
 

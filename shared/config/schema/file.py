@@ -15,6 +15,7 @@ from shared.config.schema import checks as rules
 from shared.config.schema.schedule import ScheduleEntry
 from shared.config.schema.values import Entry, Text, ValuesEntry
 from shared.pipelines.kinds import KINDS
+from shared.pipelines.workspaces import check_address
 
 
 class WorkspaceEntry(Entry):
@@ -55,9 +56,11 @@ class DatastoreEntry(Entry):
 
 
 def _checked_endpoint(url: str, info: ValidationInfo) -> str:
-    """Check an endpoint as the kind of its pipeline says; a wrong kind has been reported already."""
+    """Check an endpoint as the kind of its pipeline requires, and in general if the kind is unknown."""
     kind = KINDS.get(info.data.get("kind", ""))
-    if kind is not None:
+    if kind is None:
+        check_address(url)
+    else:
         kind.check_endpoint(url)
     return url
 

@@ -17,9 +17,9 @@ from datetime import datetime
 
 from shared.core.errors import LedgerError, NewerRow, Unavailable
 from shared.core.submissions import State, Submission
-from shared.engine.following import Following
-from shared.engine.searching import Searching
-from shared.engine.send import Sending
+from shared.engine.following import Polling
+from shared.engine.searching import Searcher
+from shared.engine.send import Sender
 from shared.ledger.ledger import Ledger
 from shared.ledger.table.protocol import Row
 
@@ -62,18 +62,18 @@ class DueWork:
         self,
         *,
         ledger: Ledger,
-        sending: Sending,
-        searching: Searching,
-        following: Following,
+        sender: Sender,
+        searcher: Searcher,
+        poller: Polling,
         monotonic: Callable[[], float],
     ) -> None:
         self._ledger = ledger
         self._monotonic = monotonic
         self._work: dict[State, Callable[[Submission], object]] = {
-            State.PENDING: sending.send_again,
-            State.SUBMITTING: searching.lose,
-            State.UNKNOWN: searching.search,
-            State.SUBMITTED: following.follow,
+            State.PENDING: sender.send_again,
+            State.SUBMITTING: searcher.mark_ambiguous,
+            State.UNKNOWN: searcher.search,
+            State.SUBMITTED: poller.poll,
         }
 
     def run(self, *, now: datetime, until: float) -> DueReport:

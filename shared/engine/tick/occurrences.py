@@ -18,7 +18,7 @@ from itertools import chain
 from shared.config.model import Config, ScheduleSource
 from shared.core.events import ScheduleEvent
 from shared.core.times import print_duration, print_instant
-from shared.core.trigger_state import TriggerState, first_minute
+from shared.core.trigger_state import TriggerState
 from shared.schedules.schedule import CatchUpPolicy
 
 ON_TIME = timedelta(minutes=2)
@@ -43,14 +43,14 @@ class Plan:
 
     run: list[ScheduleEvent] = field(default_factory=list)
     skip: list[tuple[ScheduleEvent, str]] = field(default_factory=list)
-    marks: dict[str, datetime | None] = field(default_factory=dict)
+    watermarks: dict[str, datetime | None] = field(default_factory=dict)
 
 
 def plan_occurrences(
     config: Config,
     states: Mapping[str, TriggerState],
     *,
-    evaluated_until: datetime | None,
+    watermark: datetime | None,
     now: datetime,
 ) -> Plan:
     """Return what a tick must record.
@@ -69,12 +69,12 @@ def plan_occurrences(
         state = states.get(trigger.name)
         if state is None:
             continue  # its row cannot be read, which the ledger has logged
-        pending = _Pending.of(trigger.source, state, evaluated_until, now)
-        if state.behind is not None:
-            plan.marks[trigger.name] = None
+        pending = _Pending.of(trigger.source, state, watermark, now)
+        if state.watermark is not None:
+            plan.watermarks[trigger.name] = None
         if pending is None:
             continue
-        if not state.is_enabled(by_file=trigger.enabled):
+        if not state.is_enabled(enabled_in_file=trigger.enabled):
             # Nothing is made up for later, so only the newest is told: `accept` logs that it is ignored.
             plan.run += pending.events(pending.on_time()[:1])
         elif pending.first >= now - ON_TIME:
@@ -116,20 +116,20 @@ class _Pending:
         cls,
         source: ScheduleSource,
         state: TriggerState,
-        evaluated_until: datetime | None,
+        watermark: datetime | None,
         now: datetime,
     ) -> _Pending | None:
         """Return them, or None when there is none."""
-        schedule, anchor = source.schedule, first_minute(state.first_seen)
-        mark = state.behind or max(evaluated_until or anchor, anchor)
+        schedule, anchor = source.schedule, state.anchor
+        watermark = state.watermark or max(watermark or anchor, anchor)
         if state.enabled_at is not None:
-            mark = max(mark, state.enabled_at)
-        after = max(mark, anchor)
+            watermark = max(watermark, state.enabled_at)
+        after = max(watermark, anchor)
         times = (
             schedule.occurrences(anchor=anchor, after=after, until=now) if after < now else iter(())
         )
         extra = schedule.extra(anchor=anchor)
-        if extra is not None and mark < extra:
+        if extra is not None and watermark < extra:
             times = chain((extra,), times)
         first = next(times, None)
         if first is None:
@@ -173,7 +173,7 @@ class _Pending:
             last = time
         else:
             return
-        plan.marks[self.state.name] = last
+        plan.watermarks[self.state.name] = last
 
     def on_time(self) -> list[datetime]:
         """Return those that are not missed."""
@@ -181,7 +181,7 @@ class _Pending:
 
     def events(self, times: Iterable[datetime]) -> Iterator[ScheduleEvent]:
         """Yield occurrences as events."""
-        anchor = first_minute(self.state.first_seen)
+        anchor = self.state.anchor
         for time in times:
             yield schedule_event(self.state.name, self.source, time, anchor=anchor)
 
@@ -195,7 +195,7 @@ class _Pending:
 
     def _recent(self) -> Iterator[datetime]:
         """Yield the newest, and all that are on time, newest first."""
-        anchor = first_minute(self.state.first_seen)
+        anchor = self.state.anchor
         backwards = self.source.schedule.backwards(anchor=anchor, until=self.now)
         for time in backwards:
             if time <= self.after:

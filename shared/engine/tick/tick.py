@@ -19,8 +19,8 @@ from shared.config.model import Config
 from shared.core.errors import LedgerError, Unavailable
 from shared.core.submissions import Submission
 from shared.core.trigger_state import TriggerState
-from shared.engine.accept import Accepted, Accepting, sighting
-from shared.engine.send import Sending
+from shared.engine.accept import Accepted, Acceptor
+from shared.engine.send import Sender
 from shared.engine.tick.due import DueReport, DueWork
 from shared.engine.tick.occurrences import Plan, plan_occurrences
 from shared.ledger.ledger import Ledger
@@ -53,7 +53,7 @@ class TickReport:
     due: DueReport
 
 
-class Ticking:
+class TickRunner:
     """Does what is due.
 
     Args:
@@ -72,8 +72,8 @@ class Ticking:
         config: Config,
         *,
         ledger: Ledger,
-        accepting: Accepting,
-        sending: Sending,
+        acceptor: Acceptor,
+        sender: Sender,
         due: DueWork,
         clock: Callable[[], datetime],
         monotonic: Callable[[], float] = time.monotonic,
@@ -81,8 +81,8 @@ class Ticking:
     ) -> None:
         self._config = config
         self._ledger = ledger
-        self._accepting = accepting
-        self._sending = sending
+        self._accepting = acceptor
+        self._sending = sender
         self._due = due
         self._clock = clock
         self._monotonic = monotonic
@@ -99,19 +99,15 @@ class Ticking:
         now = self._clock()
         before = self._ledger.tick()
         triggers = self._config.triggers.values()
-        states = self._ledger.see_all(sighting(trigger, now=now) for trigger in triggers)
-        plan = plan_occurrences(
-            self._config, states, evaluated_until=before.evaluated_until, now=now
-        )
+        states = self._ledger.register_all(trigger.registration(now) for trigger in triggers)
+        plan = plan_occurrences(self._config, states, watermark=before.watermark, now=now)
         failures = _Failures()
         accepted = self._claim(plan, states, failures)
         if failures.ledger is None:
             walked_to = self._ledger.repair(before.walked_to, now=now, limit=REPAIR_ROWS)
-            evaluated = max(now, before.evaluated_until or now)
+            evaluated = max(now, before.watermark or now)
             dead, held = self._ledger.count_attention()
-            tick = Tick(
-                evaluated_until=evaluated, last=now, walked_to=walked_to, dead=dead, held=held
-            )
+            tick = Tick(watermark=evaluated, last=now, walked_to=walked_to, dead=dead, held=held)
             self._ledger.end_tick(tick)
         sent = self._send(accepted, failures)
         due = DueReport()
@@ -137,7 +133,7 @@ class Ticking:
         again; the others go on.
         """
         accepted: list[Accepted] = []
-        marks = dict(plan.marks)
+        watermarks = dict(plan.watermarks)
         failed: set[str] = set()
         for event in plan.run:
             if event.trigger in failed:
@@ -150,10 +146,10 @@ class Ticking:
                 return accepted
             if outcome.failed:
                 failed.add(event.trigger)
-                marks[event.trigger] = event.time - timedelta(microseconds=1)
+                watermarks[event.trigger] = event.time - timedelta(microseconds=1)
         with failures.kept():
             self._accepting.skip_all(plan.skip)
-            self._ledger.leave_behind(marks, states)
+            self._ledger.move_watermarks(watermarks, states)
         return accepted
 
     def _send(self, accepted: list[Accepted], failures: _Failures) -> tuple[Submission, ...]:

@@ -104,7 +104,7 @@ class RunNowBody(Given):
     )
 
 
-class SwitchBody(Given):
+class OverrideBody(Given):
     """Enables or disables a trigger."""
 
     enabled: StrictBool | None = Field(
@@ -120,7 +120,7 @@ class ActionBody(Given):
     )
 
 
-class BlobNews(Given):
+class BlobSubject(Given):
     """A blob."""
 
     path: GivenPath = Field(description="Its whole name below the container.")
@@ -129,7 +129,7 @@ class BlobNews(Given):
     )
 
 
-class RequestNews(Given):
+class RequestSubject(Given):
     """A request to `submit`."""
 
     body: Object = Field(default={}, description="Its body.")
@@ -151,11 +151,11 @@ class PreviewBody(Given):
         },
     )
 
-    blob: BlobNews | None = Field(default=None, description="This blob is added or modified.")
+    blob: BlobSubject | None = Field(default=None, description="This blob is added or modified.")
     time: GivenInstant | None = Field(
         default=None, description="This time comes; it is cut to the minute."
     )
-    request: RequestNews | None = Field(default=None, description="Somebody calls.")
+    request: RequestSubject | None = Field(default=None, description="Somebody calls.")
     trigger: Name | None = Field(default=None, description="Only this trigger.")
     limit: Annotated[StrictInt, Field(ge=1, le=100)] = Field(
         default=50, description="At most so many triggers."
@@ -262,8 +262,8 @@ class TriggerView(View):
     pipeline: PipelineView
     enabled: bool
     since: Instant = Field(description="Since when it is enabled or disabled, or was first seen.")
-    switched: bool | None = Field(description="A person's word; null leaves it to the file.")
-    switched_by: str | None = Field(description="Who said it; null where roles are off.")
+    override: bool | None = Field(description="A person's word; null leaves it to the file.")
+    overridden_by: str | None = Field(description="Who said it; null where roles are off.")
     next: list[Instant] = Field(description="Its next occurrences, for a schedule.")
     latest: list[LatestView] = Field(description="Newest first.")
 

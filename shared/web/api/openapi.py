@@ -85,7 +85,7 @@ ROUTES: Sequence[RouteEntry] = (
         method="PATCH",
         path="v1/triggers/{name}",
         route=routes.set_trigger,
-        bodies=(models.SwitchBody,),
+        bodies=(models.OverrideBody,),
         needs_body=True,
         answers={200: models.TriggerView},
         problems=(400, 404, 413, 503),
@@ -145,7 +145,7 @@ ROUTES: Sequence[RouteEntry] = (
     RouteEntry(
         function="status",
         method="GET",
-        path="status/{id}/{capability}",
+        path="status/{id}/{status_token}",
         route=routes.status,
         answers=dict.fromkeys((200, 202, 409, 422, 424, 502), models.StatusView),
         problems=(404, 503),
@@ -195,7 +195,7 @@ _PARAMETERS: Mapping[str, Mapping[str, Any]] = {
         "description": "What to do.",
         "schema": {"type": "string", "enum": ["replay", "cancel", "drop"]},
     },
-    "capability": {
+    "status_token": {
         "in": "path",
         "description": "The random part of a submission's `Location`.",
         "schema": {"type": "string", "pattern": "^[0-9A-Za-z_-]{1,64}$"},
@@ -234,7 +234,7 @@ _PARAMETERS: Mapping[str, Mapping[str, Any]] = {
 
 _HEADERS = {
     "Location": {
-        "description": "Where anybody who has it learns how the submission stands: `status/{id}/{capability}`.",
+        "description": "Where anybody who has it learns how the submission stands: `status/{id}/{status_token}`.",
         "schema": {"type": "string"},
     },
     "Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}},

@@ -7,8 +7,8 @@ from datetime import datetime
 
 from shared.config.model import BlobSource, Config, HttpSource, ScheduleSource, Trigger
 from shared.core.errors import InvalidRequest, Problem, RequestTooLarge
-from shared.core.events import BlobNotice, Ignored, ScheduleEvent
-from shared.operations.preview import News
+from shared.core.events import BlobNotification, Ignored, ScheduleEvent
+from shared.operations.preview import PreviewSubject
 from shared.web.api.models import PreviewBody
 from shared.web.api.requests import read_event, read_time
 from shared.web.exchange import Request
@@ -27,7 +27,9 @@ def check_preview(body: PreviewBody) -> None:
         )
 
 
-def news_for(config: Config, trigger: Trigger, body: PreviewBody, *, now: datetime) -> News:
+def subject_for(
+    config: Config, trigger: Trigger, body: PreviewBody, *, now: datetime
+) -> PreviewSubject:
     """Return what would happen to a trigger.
 
     Raises:
@@ -36,7 +38,7 @@ def news_for(config: Config, trigger: Trigger, body: PreviewBody, *, now: dateti
     source = trigger.source
     if body.blob is not None and isinstance(source, BlobSource):
         container = body.blob.container or source.datastore.container
-        return BlobNotice(trigger=trigger.name, container=container, path=body.blob.path)
+        return BlobNotification(trigger=trigger.name, container=container, path=body.blob.path)
     if body.time is not None:
         time = read_time(body.time, where="time")
         if isinstance(source, ScheduleSource):

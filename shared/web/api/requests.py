@@ -15,7 +15,7 @@ from pydantic import ValidationError as PydanticError
 
 from shared.config.model import BlobSource, Config, HttpSource, Trigger
 from shared.core.errors import InvalidRequest, Problem, RequestTooLarge, WrongSource
-from shared.core.events import MAX_HTTP_BODY_BYTES, BlobNotice, HttpEvent, ScheduleEvent
+from shared.core.events import MAX_HTTP_BODY_BYTES, BlobNotification, HttpEvent, ScheduleEvent
 from shared.core.times import read_instant
 from shared.web.api.models import RunNowBody, SubmissionBody
 from shared.web.exchange import Request
@@ -146,7 +146,7 @@ def check_year(time: datetime) -> None:
 
 def read_run_now(
     trigger: Trigger, request: Request, *, now: datetime
-) -> ScheduleEvent | BlobNotice | None:
+) -> ScheduleEvent | BlobNotification | None:
     """Return the event that somebody wants now; None for a trigger that starts from calls anyhow.
 
     Raises:
@@ -168,7 +168,7 @@ def read_run_now(
         if body.blob is None or body.time is not None:
             raise _bad_run_now("blob", "a blob trigger needs `blob`, and takes no `time`")
         container = source.datastore.container
-        return BlobNotice(trigger=trigger.name, container=container, path=body.blob)
+        return BlobNotification(trigger=trigger.name, container=container, path=body.blob)
     if body.blob is not None:
         raise _bad_run_now("blob", "a schedule takes `time` only")
     this_minute = now.replace(second=0, microsecond=0)

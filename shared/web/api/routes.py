@@ -24,18 +24,18 @@ from shared.core.events import Ignored, ScheduleEvent
 from shared.core.submissions import Decision, State
 from shared.core.times import print_instant
 from shared.engine.accept import RUN_NOW
-from shared.operations.listing import Wanted, read_cursor, write_cursor
+from shared.operations.listing import SubmissionFilter, read_cursor, write_cursor
 from shared.operations.submissions import Operations
 from shared.web.api.models import (
     ActionBody,
     HealthView,
+    OverrideBody,
     PreviewBody,
     PreviewPage,
     SubmissionPage,
-    SwitchBody,
     TriggerPage,
 )
-from shared.web.api.previews import check_preview, news_for
+from shared.web.api.previews import check_preview, subject_for
 from shared.web.api.queries import Query
 from shared.web.api.requests import read_body, read_event, read_object, read_run_now
 from shared.web.api.results import bare_status, failure, result, status_of, wait
@@ -179,8 +179,8 @@ def submit(call: Call) -> Reply:
         )
     if started.state is State.DEAD:
         return failure(started, status_of(started), request_id=call.id)
-    place = f"status/{started.id}/{started.capability}"
-    if started.capability is None:
+    place = f"status/{started.id}/{started.status_token}"
+    if started.status_token is None:
         place = f"v1/submissions/{started.id}"
     headers = {"Location": _beside(call.request.url, place), **wait(started, now)}
     content = view_submission(started, call.operations.config.workspace)
@@ -215,8 +215,8 @@ def set_trigger(call: Call) -> Reply:
     It is in effect everywhere within a minute. What comes while it is disabled is not made up for later.
     """
     call.query()
-    body = read_body(SwitchBody, read_object(call.request))
-    report = call.operations.switch(call.trigger, body.enabled, by=call.caller.name)
+    body = read_body(OverrideBody, read_object(call.request))
+    report = call.operations.override(call.trigger, body.enabled, by=call.caller.name)
     return Reply(status=200, content=view_trigger(report).model_dump(mode="json"))
 
 
@@ -224,7 +224,7 @@ def set_trigger(call: Call) -> Reply:
 def list_submissions(call: Call) -> Reply:
     """List submissions, newest first; `dead` and `held` ones, straight from their index, by id."""
     query = call.query("trigger", "state", "since", "limit", "cursor")
-    wanted = Wanted(
+    wanted = SubmissionFilter(
         trigger=query.text("trigger"), state=query.state(), since=query.instant("since")
     )
     listing = call.operations.submissions(wanted, limit=query.limit(), cursor=query.cursor())
@@ -293,7 +293,7 @@ def preview(call: Call) -> Reply:
     if after is not None:
         triggers = triggers[triggers.index(operations.trigger(after)) + 1 :]
     shown, now = triggers[: body.limit], operations.clock()
-    asked = [(one, news_for(operations.config, one, body, now=now)) for one in shown]
+    asked = [(one, subject_for(operations.config, one, body, now=now)) for one in shown]
     page = PreviewPage(
         triggers=[view_preview(one) for one in operations.preview(asked)],
         cursor=write_cursor(f"trigger:{shown[-1].name}") if len(triggers) > len(shown) else None,
@@ -313,11 +313,11 @@ def openapi(call: Call) -> Reply:
 @_route()
 def status(call: Call) -> Reply:
     """Say how a submission stands, to whoever has its `Location`: no key is needed, and nothing else is told."""
-    given = call.request.params["capability"]
+    given = call.request.params["status_token"]
     found = None
     if _SUBMISSION_ID.fullmatch(call.submission):
         found = call.operations.ledger.get(call.submission)
-    known = found.capability if found is not None else None
+    known = found.status_token if found is not None else None
     same = hmac.compare_digest(given.encode(), (known or "").encode())
     if found is None or known is None or not same:
         raise NotFound("there is nothing at this address")

@@ -100,8 +100,8 @@ def view_trigger(report: TriggerReport) -> TriggerView:
         pipeline=PipelineView(name=trigger.pipeline.name, kind=trigger.pipeline.kind),
         enabled=report.enabled,
         since=print_instant(report.since),
-        switched=report.state.enabled,
-        switched_by=report.state.switched_by,
+        override=report.state.enabled,
+        overridden_by=report.state.overridden_by,
         next=[print_instant(time) for time in report.next],
         latest=[
             LatestView(
