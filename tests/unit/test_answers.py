@@ -78,6 +78,7 @@ def test_a_2xx_without_a_readable_run_id_is_unknown(content: Any) -> None:
     assert outcome.kind is OutcomeKind.UNKNOWN
     assert outcome.run_id is None
     assert "no run id could be read" in (outcome.message or "")
+    assert (outcome.message or "").startswith("ambiguous: a run may have started. ")
 
 
 def test_a_byte_order_mark_does_not_hide_the_run() -> None:
@@ -147,21 +148,21 @@ def test_every_status_has_its_row(status: int, kind: OutcomeKind) -> None:
 def test_both_error_shapes_are_read_and_those_of_gateways(content: Any) -> None:
     outcome = read(400, content)
     assert outcome.code == "UserError"
-    assert outcome.message == "the workspace answered 400: UserError: no such pipeline"
+    assert outcome.message == "Azure ML answered 400: UserError: no such pipeline"
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "the workspace answered 404: it gave no reason"),
-        (b"{}", "the workspace answered 404: it gave no reason"),
+        (b"", "Azure ML answered 404: no reason given"),
+        (b"{}", "Azure ML answered 404: no reason given"),
         (
             b"<html><head><style>a{}</style><title>Not found</title></head><body>\n<h1>Gone</h1>",
-            "the workspace answered 404: Not found Gone",
+            "Azure ML answered 404: Not found Gone",
         ),
-        (b"plain \x00text", "the workspace answered 404: plain text"),
-        (b'{"Error": {"Code": 7, "Message": ["x"]}}', "the workspace answered 404: 7"),
-        (b'{"Error": []}', "the workspace answered 404: it gave no reason"),
+        (b"plain \x00text", "Azure ML answered 404: plain text"),
+        (b'{"Error": {"Code": 7, "Message": ["x"]}}', "Azure ML answered 404: 7"),
+        (b'{"Error": []}', "Azure ML answered 404: no reason given"),
     ],
 )
 def test_other_bodies_say_what_they_can(content: bytes, message: str) -> None:
@@ -185,15 +186,15 @@ def test_missing_roles_are_named_with_identity_and_scope(status: int) -> None:
     ).message
     assert message is not None
     assert message.startswith(
-        f"the workspace answered {status} to the system-assigned managed identity with a token for "
-        f"{SCOPE}. Give it the role AzureML Data Scientist on the workspace, or a custom role with the "
-        "action Microsoft.MachineLearningServices/workspaces/experiments/runs/submit/action; a role takes "
-        "up to an hour to apply. AuthorizationFailed: xxx"
+        f"Azure ML answered {status} to the system-assigned managed identity with a token for "
+        f"{SCOPE}. Assign it the role AzureML Data Scientist on the workspace, or a custom role with the "
+        "action Microsoft.MachineLearningServices/workspaces/experiments/runs/submit/action. A new role "
+        "takes up to an hour to take effect. AuthorizationFailed: xxx"
     )
 
 
 def test_a_redirect_says_what_to_correct() -> None:
-    assert "correct the pipeline's endpoint" in (read(307, b"").message or "")
+    assert "Correct the pipeline's endpoint" in (read(307, b"").message or "")
 
 
 @pytest.mark.parametrize(
@@ -261,7 +262,7 @@ def test_a_request_that_never_left_was_not_started_whatever_the_cause(cause: Bas
 def test_a_request_that_may_have_left_is_unknown_whatever_the_cause(cause: BaseException) -> None:
     outcome = read_failure(failed(sent=True, cause=cause))
     assert (outcome.kind, outcome.request_id) == (OutcomeKind.UNKNOWN, "req-1")
-    assert "nobody knows whether a run was started" in (outcome.message or "")
+    assert "ambiguous: a run may have started" in (outcome.message or "")
 
 
 def test_without_a_token_or_a_leave_nothing_was_started_and_the_message_is_its_own() -> None:

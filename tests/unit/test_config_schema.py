@@ -137,12 +137,12 @@ BAD: list[tuple[Callable[[str], str], str, str]] = [
         for text in ("", "x", "ftp://x/", "https://", "https://[x", "https://x:y/", "https://x/ a")
     ],
     *[
-        (endpoint, f"http://{host}{SUBMIT}", "http is for this machine only")
+        (endpoint, f"http://{host}{SUBMIT}", "http is allowed for this machine only")
         for host in ("x.com", "10.0.0.1", "127.0.0.1.nip.io", "localhost.com")
     ],
-    (endpoint, f"https://u:p@x.com{SUBMIT}", "no user name or password"),
-    (endpoint, f"https://x.com{SUBMIT}?code=1", "no ? query and no # fragment"),
-    (endpoint, f"https://x.com{SUBMIT}#a", "no ? query and no # fragment"),
+    (endpoint, f"https://u:p@x.com{SUBMIT}", "must not contain a user name or a password"),
+    (endpoint, f"https://x.com{SUBMIT}?code=1", "must not contain a query (?) or a fragment (#)"),
+    (endpoint, f"https://x.com{SUBMIT}#a", "must not contain a query (?) or a fragment (#)"),
     *[
         (endpoint, f"https://x.com{path}", "ends with /PipelineRuns/PipelineSubmit/<id>")
         for path in ("", "/PipelineRuns/PipelineSubmit/", f"{SUBMIT}/", "/PipelineRuns/1")

@@ -142,7 +142,7 @@ def test_a_refusal_says_what_the_endpoint_answered_and_what_to_do(
     assert "a fault that was asked for" in text
     assert "the system-assigned managed identity" in text
     assert SCOPE in text
-    assert "check that the identity is assigned to this app" in text
+    assert "Check that the identity is assigned to this app" in text
     assert "not found in environment" not in text + caplog.text
 
 
@@ -256,7 +256,7 @@ def test_no_login_at_all_says_what_to_run(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(DefaultAzureCredential, "get_token_info", refuse)
     with Tokens({}) as tokens, pytest.raises(TokenUnavailable) as caught:
         tokens.get_token(SCOPE)
-    assert "run `az login`" in str(caught.value)
+    assert "Run `az login`" in str(caught.value)
     assert "your own login" in str(caught.value)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import timedelta
 
 import pytest
@@ -64,7 +65,7 @@ def house(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> It
             monkeypatch.setenv(name, value)
         tokens = Tokens(identity.environment)
         hosts = frozenset({host_of(workspace.url)})
-        with Transport(tokens, hosts=hosts) as transport:
+        with closing(Transport(tokens, hosts=hosts)) as transport:
             yield House(workspace, WorkspaceClient(transport, tokens=tokens))
         tokens.close()
 
