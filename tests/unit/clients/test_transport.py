@@ -122,7 +122,7 @@ def test_a_get_has_no_body(stack: ExitStack, tokens: StaticTokens) -> None:
 
 
 def test_the_version_is_the_projects() -> None:
-    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
+    project = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text())
     assert project["project"]["version"] == module.VERSION
 
 
