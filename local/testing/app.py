@@ -190,7 +190,7 @@ class Bench:
         """Return all submissions, newest first."""
         ledger = Ledger(self.table.view())
         ids = [row.key.rpartition(":")[2] for row in self.table.view().page("log:", "log;").rows]
-        return [found for found in map(ledger.get, ids) if found is not None]
+        return [found for found in map(ledger.submissions.get, ids) if found is not None]
 
     def restarted(self, *, file: Path | None = None) -> Bench:
         """Return another process's app on the same ledger; `file` is a new triggers file."""
@@ -229,7 +229,7 @@ def _bench(
     app = compose(
         config,
         table=table,
-        head=blobs.head,
+        read_blob=blobs.head,
         workspace=workspace,
         clock=clock.now,
         monotonic=clock.seconds,
