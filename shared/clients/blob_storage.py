@@ -17,6 +17,7 @@ from shared.config.settings import Connection, storage_endpoint
 from shared.core.errors import SettingError, StorageUnavailable
 from shared.core.events import BlobFacts
 from shared.core.redaction import redact
+from shared.core.telemetry import Action, log_decision
 
 if TYPE_CHECKING:
     from azure.core.exceptions import HttpResponseError
@@ -64,10 +65,12 @@ class Blobs:
 
         # Every HTTP client removes the segments . and .. from a URL, and would ask for another blob.
         if {".", ".."} & set(path.split("/")):
-            logger.warning(
-                "blob %r has a folder named . or .., which no HTTP client can request",
-                path,
-                extra={"action": "blob_unaddressable", "container": container},
+            log_decision(
+                logger,
+                Action.BLOB_UNADDRESSABLE,
+                f"blob {path!r} has a folder named . or .., which no HTTP client can request",
+                {"container": container},
+                level=logging.WARNING,
             )
             return None
         storage = storage_endpoint(self._settings, connection, service="blob")

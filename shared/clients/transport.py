@@ -18,7 +18,6 @@ import uuid
 from collections.abc import Callable
 from datetime import timedelta
 from http.client import HTTPException
-from typing import Any
 
 import requests
 from azure.core.exceptions import AzureError
@@ -33,6 +32,7 @@ from shared.clients.http_connections import WatchedAdapter, WatchedCall, kept_al
 from shared.clients.identity import Tokens
 from shared.core.errors import CallError, NotSent
 from shared.core.outcomes import ServiceAnswer
+from shared.core.telemetry import Action, Field, log_decision
 from shared.pipelines.workspaces import is_loopback
 
 logger = logging.getLogger(__name__)
@@ -126,8 +126,7 @@ class Transport:
         request_id = str(uuid.uuid4())
         host = self._allowed(url, request_id)
         call = WatchedCall(request_id=request_id, deadline=deadline, clock=self._clock)
-        record: dict[str, Any] = {
-            "action": "workspace_call",
+        fields: dict[str, Field] = {
             "method": method,
             "host": host,
             "path": parse_url(url).path or "/",
@@ -147,9 +146,9 @@ class Transport:
             request = HttpRequest(method, url, headers=headers, content=body)
             answer = self._run(request, call, scope)
         except Exception as error:
-            self._log(record, started, error=error)
+            self._log(fields, started, error=error)
             raise
-        self._log(record, started, status=answer.status)
+        self._log(fields, started, status=answer.status)
         return answer
 
     def close(self) -> None:
@@ -214,7 +213,7 @@ class Transport:
 
     def _log(
         self,
-        record: dict[str, Any],
+        fields: dict[str, Field],
         started: float,
         *,
         status: int | None = None,
@@ -222,16 +221,12 @@ class Transport:
     ) -> None:
         milliseconds = round((self._clock() - started) * 1000)
         result = type(error.__cause__ or error).__name__ if error is not None else status
-        logger.log(
-            logging.INFO if error is None else logging.WARNING,
-            "%s %s%s: %s after %d ms (request %s)",
-            record["method"],
-            record["host"],
-            record["path"],
-            result,
-            milliseconds,
-            record["request_id"],
-            extra={**record, "status": status, "milliseconds": milliseconds},
+        log_decision(
+            logger,
+            Action.WORKSPACE_CALL,
+            f"{fields['method']} {fields['host']}{fields['path']}: {result} after {milliseconds} ms",
+            {**fields, "status": status, "milliseconds": milliseconds},
+            level=logging.INFO if error is None else logging.WARNING,
         )
 
 

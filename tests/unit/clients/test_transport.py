@@ -150,7 +150,10 @@ def test_a_call_leaves_one_log_record_without_secrets(
     assert (fields.method, fields.host, fields.path) == ("POST", host_of(server.url), "/path")
     assert (fields.status, fields.request_id) == (200, answer.request_id)
     assert isinstance(fields.milliseconds, int)
-    assert answer.request_id in record.getMessage()
+    message = record.getMessage()
+    assert message.startswith(f"POST {host_of(server.url)}/path: 200 after ")
+    assert "action=workspace_call" in message
+    assert f"request_id={answer.request_id}" in message
     everything = str(vars(record))
     for secret in (TOKEN, "hunter2", "request-body", "answer-body"):
         assert secret not in everything
