@@ -122,8 +122,8 @@ class Blobs:
         wait = int(self._wait.total_seconds())
         options: dict[str, Any] = {
             "transport": RequestsTransport(session=kept_alive_session()),
-            # A HEAD is idempotent, so it may be retried. The package's own first wait is 15 s, which a delivery cannot
-            # spare: the host retries the event anyway.
+            # A HEAD is idempotent, so it may be retried. The package's own first wait of 15 s is too long: if all
+            # attempts fail, the host delivers the event again.
             "retry_policy": LinearRetry(backoff=wait, random_jitter_range=wait, retry_total=2),
             "connection_timeout": 10,  # seconds
             "read_timeout": 20,  # seconds; the answer has no body

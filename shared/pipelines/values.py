@@ -26,7 +26,7 @@ class DatasetReference:
     name: str | None = None
     """The name that it is registered with."""
     version: str | None = None
-    """The version; the latest if None."""
+    """The version. None stands for the latest."""
     id: str | None = None
     """The id, which names one version."""
 
@@ -58,4 +58,4 @@ class RunValues:
     run_type: str | None = None
     """One of `HTTP`, `SDK`, `Schedule`, `Portal`."""
     continue_on_step_failure: bool | None = None
-    """Whether other steps go on after a step failed; the pipeline's own setting if None."""
+    """Whether other steps go on after a step failed. None stands for the pipeline's own setting."""
