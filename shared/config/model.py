@@ -31,7 +31,7 @@ class Start(StrEnum):
     """Which of the blobs that were there before the trigger count."""
 
     NOW = "now"
-    """None, but for the last 15 minutes: the upload that woke a sleeping app must count."""
+    """None, but for those of the last two hours: uploads that an outage kept from the app must count."""
     BEGINNING = "beginning"
     """All of them."""
 
@@ -213,7 +213,7 @@ class Trigger:
     def registration(self, now: datetime) -> Registration:
         """Return what is recorded if the app first meets the trigger at this moment.
 
-        With `start: now` the cutoff lies 15 minutes back, since the upload that woke a sleeping app must count.
+        With `start: now` the cutoff lies two hours back: uploads that an outage kept from the app must count.
         """
         start = self.source.start if isinstance(self.source, BlobSource) else Start.NOW
         match start:

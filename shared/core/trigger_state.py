@@ -8,8 +8,11 @@ from datetime import datetime, timedelta
 from shared.core.events import Event, Ignored
 from shared.core.times import print_second
 
-GRACE = timedelta(minutes=15)
-"""How far before its registration a trigger's cutoff lies. The upload that woke a sleeping app must count."""
+GRACE = timedelta(hours=2)
+"""How far before its registration a trigger's cutoff lies.
+
+The upload that woke a sleeping app must count, and so must those that an outage of the ledger kept from the app.
+"""
 
 KEPT_DISABLED_PERIODS = 20
 

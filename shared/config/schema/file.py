@@ -127,7 +127,7 @@ class BlobEntry(Entry):
     start: Annotated[str, AfterValidator(rules.start)] = Field(
         default="now",
         description="Which of the blobs that were there before the app first saw the trigger "
-        "count: `now` (none older than 15 minutes), `beginning` (all), or those since an instant.",
+        "count: `now` (none older than two hours), `beginning` (all), or those since an instant.",
         examples=["beginning"],
     )
 
