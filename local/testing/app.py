@@ -194,10 +194,15 @@ class Bench:
         ids = [row.key.rpartition(":")[2] for row in rows]
         return [found for found in map(ledger.submissions.get, ids) if found is not None]
 
-    def restarted(self, *, file: Path | None = None) -> Bench:
-        """Return another process's app on the same ledger; `file` is a new triggers file."""
+    def restarted(self, *, file: Path | None = None, skew: timedelta = timedelta()) -> Bench:
+        """Return another process's app on the same ledger.
+
+        Args:
+            file: A new triggers file.
+            skew: How far its clock is ahead.
+        """
         config = load_config(file, settings={}) if file else self.config
-        return _bench(config, self.table, self.clock, self.blobs, self.workspace)
+        return _bench(config, self.table, self.clock, self.blobs, self.workspace, skew=skew)
 
 
 def bench(
@@ -227,13 +232,14 @@ def _bench(
     workspace: Workspace,
     *,
     roles: bool = False,
+    skew: timedelta = timedelta(),
 ) -> Bench:
     app = compose(
         config,
         table=table,
         read_blob=blobs.head,
         workspace=workspace,
-        clock=clock.now,
+        clock=lambda: clock.now() + skew,
         monotonic=clock.seconds,
         roles=roles,
     )

@@ -18,7 +18,8 @@
     ├── CallError                a call to the workspace got no whole answer
     │   └── NotSent              it certainly never left this process
     ├── LedgerError              a row of the ledger cannot be understood: somebody edited it
-    │   └── NewerRow             a newer version of the app wrote it
+    │   ├── NewerRow             a newer version of the app wrote it
+    │   └── TriggerUnreadable    it is a trigger's
     └── Unavailable              something we depend on did not answer: worth another try
         ├── LedgerUnavailable    the table service
         ├── StorageUnavailable   the storage account of a blob
@@ -177,6 +178,10 @@ class LedgerError(TriggersError):
 
 class NewerRow(LedgerError):
     """A newer version of the app wrote this row: it is left alone."""
+
+
+class TriggerUnreadable(LedgerError):
+    """A trigger's row cannot be understood, so it is not known what the trigger lets through."""
 
 
 class BodyTooLarge(RenderError):

@@ -36,6 +36,7 @@ class Action(StrEnum):
     RUN_DUPLICATED = "run_duplicated"
     TRIGGER_OVERRIDDEN = "trigger_overridden"
     TRIGGER_UNREADABLE = "trigger_unreadable"
+    TRIGGER_FAILED = "trigger_failed"
     ROW_UNREADABLE = "row_unreadable"
     TICK_ENDED = "tick_ended"
     WORKSPACE_CALL = "workspace_call"

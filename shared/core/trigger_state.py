@@ -60,6 +60,8 @@ class TriggerState:
 
     Events of these periods start nothing, also later.
     """
+    error: str | None = None
+    """Why the trigger's row cannot be read. The other fields are those of a new registration, and nothing starts."""
     etag: str = field(default="", compare=False, repr=False)
     """The row's version, or empty if it is not known."""
 
@@ -86,6 +88,8 @@ class TriggerState:
             enabled_in_file: `enabled` of the trigger in the triggers file.
             run_now: Whether a person asks for this event. Then it may be of any age.
         """
+        if self.error is not None:
+            return Ignored(reason=self.error, condition="state", value="unreadable")
         if not self.is_enabled(enabled_in_file=enabled_in_file):
             who = "the triggers file" if self.enabled is None else "a person"
             reason = f"trigger {self.name} is disabled by {who}"

@@ -72,7 +72,7 @@ def due_range(now: datetime) -> tuple[str, str]:
 
 def is_overdue(submission: Submission, now: datetime) -> bool:
     """Return whether a tick should have worked on an open submission at least one lease ago."""
-    return submission.due is None or submission.due + LEASE < now
+    return submission.due is None or submission.due < now - LEASE
 
 
 def reference_key(endpoint_digest: str, experiment: str) -> str:
@@ -92,7 +92,7 @@ def read_instant_or_none(value: object) -> datetime | None:
     """
     try:
         return read_optional(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
 
 
@@ -241,7 +241,7 @@ def decode_submission(row: Row) -> Submission:
             etag=row.etag,
             due_key=str(values["due_key"]) or None,
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise LedgerError(
             f"the row of submission {submission_id} cannot be read: {error}"
         ) from error

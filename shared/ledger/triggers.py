@@ -13,7 +13,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TypeGuard
 
-from shared.core.errors import LedgerError
+from shared.core.errors import TriggerUnreadable
 from shared.core.telemetry import Action, log_decision
 from shared.core.times import print_instant, read_instant
 from shared.core.trigger_state import Registration, TriggerState
@@ -34,6 +34,9 @@ logger = logging.getLogger(__name__)
 
 TRIGGER_CACHE = timedelta(seconds=30)
 
+FIRST_YEAR, LAST_YEAR = 1900, 9000
+"""Of instants from which schedules are calculated. Beyond them, sums of times leave the calendar."""
+
 
 class TriggerRows:
     """The triggers' rows of a ledger.
@@ -49,15 +52,21 @@ class TriggerRows:
         self._cache: dict[str, tuple[float, TriggerState]] = {}
         self._lock = threading.Lock()
 
-    def register(self, registration: Registration) -> TriggerState:
+    def register(self, registration: Registration, *, past_cache: bool = False) -> TriggerState:
         """Return what is known of a trigger. If it is not registered with this source key, register it.
+
+        Args:
+            registration: The trigger as today's file has it.
+            past_cache: Whether to read the row in any case.
 
         Raises:
             LedgerUnavailable: The table did not answer.
+            TriggerUnreadable: The row cannot be read.
         """
         with self._lock:
             read_at, known = self._cache.get(registration.name, (0.0, None))
-        fresh = self._monotonic() - read_at < TRIGGER_CACHE.total_seconds()
+        age = self._monotonic() - read_at
+        fresh = not past_cache and age < TRIGGER_CACHE.total_seconds()
         if known is not None and known.source_key == registration.source_key and fresh:
             return known
         return self._remember([self._register(registration)])[registration.name]
@@ -65,62 +74,58 @@ class TriggerRows:
     def register_all(self, registrations: Iterable[Registration]) -> Mapping[str, TriggerState]:
         """Do what `register` does for many triggers, past the cache: one query, and one write for 100 new ones.
 
-        A trigger whose row cannot be read is left out and logged. The others go on.
+        A row that cannot be read is logged. Its trigger's state has an `error`, and the others go on.
 
         Raises:
             LedgerUnavailable: The table did not answer.
         """
         known = self._known()
         states: list[TriggerState] = []
-        new: list[Registration] = []
-        for registration in registrations:
+        new: list[TriggerState] = []
+        by_name = {registration.name: registration for registration in registrations}
+        for registration in by_name.values():
             row = known.get(rows.trigger_key(registration.name))
-            if row is None or not _is_registered(row, registration):
-                new.append(registration)
-                continue
+            state = _state_or_error(registration, row)
+            (states if _is_registered(row, registration) or state.error else new).append(state)
+        for first in range(0, len(new), MAX_OPERATIONS):
+            batch = new[first : first + MAX_OPERATIONS]
             try:
-                states.append(_decode(row))
-            except LedgerError as error:
+                etags = self._table.transact([_record(state, known) for state in batch])
+                states += map(_written, batch, etags)
+            except (RowConflict, TableUnavailable):
+                # Another instance registered one of them first, or the answer was lost. One by one, the row decides.
+                states += [self._register_or_error(by_name[state.name]) for state in batch]
+        for state in states:
+            if state.error is not None:
                 log_decision(
                     logger,
                     Action.TRIGGER_UNREADABLE,
-                    f"trigger {registration.name} is left out: {error}",
-                    {"trigger": registration.name},
+                    f"trigger {state.name} is left out: {state.error}",
+                    {"trigger": state.name},
                     level=logging.ERROR,
                 )
-        for first in range(0, len(new), MAX_OPERATIONS):
-            batch = new[first : first + MAX_OPERATIONS]
-            made = [_new_state(one, known.get(rows.trigger_key(one.name))) for one in batch]
-            try:
-                etags = self._table.transact([_record(state, known) for state in made])
-                states += map(_written, made, etags)
-            except (RowConflict, TableUnavailable):
-                # Another instance registered one of them first, or the answer was lost. One by one, the row decides.
-                states += [self._register(registration) for registration in batch]
         return self._remember(states)
 
     def read_states(self, registrations: Iterable[Registration]) -> Mapping[str, TriggerState]:
         """Return what is known of many triggers, or what a registration would record. Nothing is recorded.
 
+        If a row cannot be read, its trigger's state has an `error`.
+
         Raises:
             LedgerUnavailable: The table did not answer.
-            LedgerError: A row cannot be read.
         """
         known = self._known()
-        states: dict[str, TriggerState] = {}
-        for registration in registrations:
-            row = known.get(rows.trigger_key(registration.name))
-            if _is_registered(row, registration):
-                states[registration.name] = _decode(row)
-            else:
-                states[registration.name] = _new_state(registration, row)
-        return states
+        return {
+            one.name: _state_or_error(one, known.get(rows.trigger_key(one.name)))
+            for one in registrations
+        }
 
     def get(self, name: str) -> TriggerState | None:
         """Return what is recorded of a trigger, past the cache, or None. Nothing is recorded.
 
         Raises:
             LedgerUnavailable: The table did not answer.
+            TriggerUnreadable: The row cannot be read.
         """
         row = self._table.get(rows.trigger_key(name))
         return _decode(row) if row is not None and "source_key" in row.values else None
@@ -136,6 +141,7 @@ class TriggerRows:
 
         Raises:
             LedgerUnavailable: It may not be recorded.
+            TriggerUnreadable: The row cannot be read.
         """
         failure: Exception | None = None
         for _ in range(WRITE_TRIES):
@@ -194,6 +200,12 @@ class TriggerRows:
                 return _written(state, etags[0])
         raise unavailable(failure)
 
+    def _register_or_error(self, registration: Registration) -> TriggerState:
+        try:
+            return self._register(registration)
+        except TriggerUnreadable as error:
+            return _unreadable(registration, str(error))
+
     def _change(self, change: Operation) -> None:
         try:
             self._table.transact([change])
@@ -206,7 +218,9 @@ class TriggerRows:
         read_at = self._monotonic()
         found = {state.name: state for state in states}
         with self._lock:
-            self._cache |= {name: (read_at, state) for name, state in found.items()}
+            self._cache |= {
+                name: (read_at, state) for name, state in found.items() if state.error is None
+            }
         return found
 
 
@@ -230,6 +244,30 @@ def _new_state(registration: Registration, row: Row | None) -> TriggerState:
         registered_at=registration.time,
         cutoff=registration.cutoff,
         watermark=registration.watermark,
+    )
+
+
+def _state_or_error(registration: Registration, row: Row | None) -> TriggerState:
+    try:
+        if _is_registered(row, registration):
+            return _decode(row)
+        return _new_state(registration, row)
+    except TriggerUnreadable as error:
+        return _unreadable(registration, str(error), row)
+
+
+def _unreadable(registration: Registration, error: str, row: Row | None = None) -> TriggerState:
+    """Return the state of a trigger whose row cannot be read. Its own watermark is kept, if it has one."""
+    watermark: datetime | None = None
+    if row is not None and row.values.get("watermark"):
+        watermark = rows.read_instant_or_none(row.values["watermark"]) or registration.time
+    return TriggerState(
+        name=registration.name,
+        source_key=registration.source_key,
+        registered_at=registration.time,
+        cutoff=registration.cutoff,
+        watermark=watermark,
+        error=error,
     )
 
 
@@ -271,12 +309,12 @@ def _decode(row: Row) -> TriggerState:
     """Read a trigger's row.
 
     Raises:
-        LedgerError: It was edited.
+        TriggerUnreadable: It was edited.
     """
     try:
         return _read(row)
-    except (KeyError, TypeError, ValueError) as error:
-        raise LedgerError(f"the row {row.key} cannot be read: {error}") from error
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise TriggerUnreadable(f"the row {row.key} cannot be read: {error}") from error
 
 
 def _read(row: Row) -> TriggerState:
@@ -284,7 +322,7 @@ def _read(row: Row) -> TriggerState:
     return TriggerState(
         name=row.key.removeprefix("trigger:"),
         source_key=str(row.values["source_key"]),
-        registered_at=read_instant(str(row.values["registered_at"])),
+        registered_at=_moment(read_instant(str(row.values["registered_at"]))),
         cutoff=rows.read_optional(row.values.get("cutoff")),
         enabled={"true": True, "false": False}.get(override),
         overridden_at=rows.read_optional(row.values.get("overridden_at")),
@@ -293,7 +331,18 @@ def _read(row: Row) -> TriggerState:
             (read_instant(start), rows.read_optional(end))
             for start, end in json.loads(str(row.values.get("disabled_periods") or "[]"))
         ),
-        enabled_at=rows.read_optional(row.values.get("enabled_at")),
-        watermark=rows.read_optional(row.values.get("watermark")),
+        enabled_at=_moment(rows.read_optional(row.values.get("enabled_at"))),
+        watermark=_moment(rows.read_optional(row.values.get("watermark"))),
         etag=row.etag,
     )
+
+
+def _moment[T: (datetime, datetime | None)](instant: T) -> T:
+    """Return an instant with which schedules can calculate.
+
+    Raises:
+        ValueError: It is too near to an end of the calendar.
+    """
+    if instant is not None and not FIRST_YEAR <= instant.year <= LAST_YEAR:
+        raise ValueError(f"{print_instant(instant)} is not from {FIRST_YEAR} to {LAST_YEAR}")
+    return instant
