@@ -128,7 +128,9 @@ class MemoryTable:
                 raise RowConflict(f"row {operation.key} exists")
             case Delete() if row is None:
                 raise RowConflict(f"row {operation.key} is missing")
-            case Merge(etag=str() as etag) if row is None or row.etag != etag:
+            case Merge(etag=str() as etag) | Delete(etag=str() as etag) if (
+                row is None or row.etag != etag
+            ):
                 raise RowConflict(f"row {operation.key} is missing or has another etag")
             case _:
                 pass

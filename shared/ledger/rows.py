@@ -7,8 +7,10 @@
 | `log:<inverted time>:<id>` | every submission, newest first |
 | `attention:<state>:<id>` | a `dead` or `held` submission |
 | `reference:<endpoint digest>:<experiment>` | the newest known run there; a conclusive search must show it |
-| `trigger:<name>` | a trigger's registration, cutoff, watermark and override |
-| `tick` | the common watermark, and where the repair walk goes on |
+| `trigger:<name>` | what a person decided about a trigger |
+| `trigger:<name>:<source key digest>` | a trigger's registration with a source key: its cutoff and its own watermark |
+| `tick` | what all ticks share: the last one, the counts, and where the repair walk goes on |
+| `tick:<version>` | the common watermark of one version of the file's schedules |
 
 Absent text is stored as empty text, since a merge cannot remove a property. Rows carry `schema`. Properties that
 this version does not know are kept.
@@ -32,8 +34,10 @@ from shared.ledger.table.protocol import Row, Value
 
 SCHEMA = 1
 TICK_KEY = "tick"
+TICKS = ("tick", "tick;")
+"""The range of the ticks' rows: `;` follows `:`."""
 TRIGGERS = ("trigger:", "trigger;")
-"""The range of all trigger rows: `;` follows `:`."""
+"""The range of all trigger rows."""
 
 MAX_MESSAGE = 1000
 """Characters of a message that the ledger keeps."""
@@ -144,8 +148,18 @@ def attention_key(submission: Submission) -> str | None:
 
 
 def trigger_key(name: str) -> str:
-    """Return the key of a trigger's row."""
+    """Return the key of the row that holds what a person decided about a trigger."""
     return f"trigger:{name}"
+
+
+def registration_key(name: str, source_key: str) -> str:
+    """Return the key of the row of a trigger's registration with a source key."""
+    return f"trigger:{name}:{hashlib.sha256(source_key.encode()).hexdigest()[:16]}"
+
+
+def version_key(version: str) -> str:
+    """Return the key of the row of a version of the file's schedules."""
+    return f"tick:{version}"
 
 
 def encode_submission(submission: Submission, *, token: str) -> dict[str, Value]:

@@ -11,7 +11,7 @@ changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -40,7 +40,7 @@ class _Progress:
     state: TriggerState
     """What the ledger knows of it."""
     common: datetime | None
-    """The common watermark. None: this is the first tick."""
+    """The common watermark that covers its schedule. None: no tick has met this schedule yet."""
     now: datetime
     """The last instant that this tick considers."""
 
@@ -98,7 +98,7 @@ def plan_occurrences(
     config: Config,
     states: Mapping[str, TriggerState],
     *,
-    watermark: datetime | None,
+    common: Callable[[bytes], datetime | None],
     now: datetime,
 ) -> Plan:
     """Return what a tick must record. What goes wrong with one trigger does not keep the others.
@@ -106,7 +106,7 @@ def plan_occurrences(
     Args:
         config: Today's file.
         states: What the ledger knows of each trigger.
-        watermark: The common watermark. None: this is the first tick.
+        common: Returns the common watermark that covers a trigger's schedule (`TickState.watermark`).
         now: The last instant to consider.
     """
     plan = Plan()
@@ -115,7 +115,7 @@ def plan_occurrences(
         source, state = trigger.source, states.get(trigger.name)
         if not isinstance(source, ScheduleSource) or state is None:
             continue
-        progress = _Progress(state=state, common=watermark, now=now)
+        progress = _Progress(state=state, common=common(state.pair), now=now)
         with plan.one_trigger(progress):
             if state.error is not None:
                 plan.stay(progress)

@@ -16,17 +16,19 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import batched
 
+from shared.config.model import ScheduleSource
 from shared.core.errors import LedgerError, TriggerUnreadable, Unavailable
 from shared.core.events import ScheduleEvent
 from shared.core.submissions import Submission
 from shared.core.telemetry import Action, log_decision, submit_in_context
-from shared.core.trigger_state import TriggerState
+from shared.core.trigger_state import TriggerState, digest_pair
 from shared.engine.accept import accept, skip
 from shared.engine.send import send
 from shared.engine.services import Services
 from shared.engine.tick.due import DueReport, work_off_due
-from shared.engine.tick.housekeeping import keep_house
+from shared.engine.tick.housekeeping import forget_versions, keep_house
 from shared.engine.tick.occurrences import Plan, plan_occurrences
+from shared.ledger.tick import TickState, VersionState, version_of
 
 logger = logging.getLogger(__name__)
 
@@ -66,17 +68,16 @@ def run_tick(services: Services, *, budget: timedelta = BUDGET) -> TickReport:
     until = services.monotonic() + budget.total_seconds()
     now = services.clock()
     before = services.ledger.tick.read()
-    triggers = services.config.triggers.values()
-    states = services.ledger.triggers.register_all(one.registration(now) for one in triggers)
-    plan = plan_occurrences(services.config, states, watermark=before.watermark, now=now)
+    registrations = [one.registration(now) for one in services.config.triggers.values()]
+    states = services.ledger.triggers.register_all(registrations, last_tick=before.last)
+    plan = plan_occurrences(services.config, states, common=before.watermark, now=now)
     failures = _Failures()
     claimed, recorded = _record(services, plan, states, failures)
-    watermark = max(now, before.watermark or now) if recorded else before.watermark
-    state = replace(before, watermark=watermark, last=now)
+    state, version = replace(before, last=now), _version(services, before, now, recorded=recorded)
     if claimed and failures.ledger is None:
-        # Without claims the row is written once, with the chores: an idle tick is one transaction.
+        # Without claims the rows are written once, with the chores: an idle tick is one transaction.
         with failures.kept():
-            services.ledger.tick.write(state)
+            services.ledger.tick.write(state, version)
     sent = _send(services, claimed, failures)
     due = DueReport()
     if failures.ledger is None:
@@ -84,7 +85,9 @@ def run_tick(services: Services, *, budget: timedelta = BUDGET) -> TickReport:
             due = work_off_due(services, now=now, until=until)
     if failures.ledger is None:
         with failures.kept():
-            keep_house(services, state, now=now)
+            keep_house(services, state, version, now=now)
+            if recorded:
+                forget_versions(services, before)
     failures.raise_all()
     more = ", more are left" if due.left else ""
     log_decision(
@@ -94,6 +97,22 @@ def run_tick(services: Services, *, budget: timedelta = BUDGET) -> TickReport:
         {"sent": len(sent), "worked_off": due.done},
     )
     return TickReport(time=now, sent=sent, due=due)
+
+
+def _version(
+    services: Services, before: TickState, now: datetime, *, recorded: bool
+) -> VersionState:
+    """Return how far this tick has come with this version of the file's schedules."""
+    pairs = frozenset(
+        digest_pair(trigger.name, trigger.source.source_key)
+        for trigger in services.config.triggers.values()
+        if isinstance(trigger.source, ScheduleSource)
+    )
+    known = before.versions.get(version_of(pairs))
+    watermark = known.watermark if known is not None else None
+    if recorded:
+        watermark = max(now, watermark or now)
+    return VersionState(pairs=pairs, watermark=watermark, ticked_at=now)
 
 
 def _record(

@@ -194,8 +194,11 @@ def _encode(operation: Operation) -> tuple[Any, ...]:
     match operation:
         case Insert(values=values):
             return ("create", {**entity, **values})
-        case Delete():
+        case Delete(etag=None):
             return ("delete", entity)
+        case Delete(etag=etag):
+            unchanged = {"etag": etag, "match_condition": MatchConditions.IfNotModified}
+            return ("delete", entity, unchanged)
         case Merge(values=values, etag=None):
             return ("upsert", {**entity, **values}, {"mode": UpdateMode.MERGE})
         case Merge(values=values, etag=etag):

@@ -2,8 +2,8 @@
 
 The rules that every implementation keeps (the contract suite, `tests/contract/test_table.py`, holds them):
 a transaction is carried out whole or not at all; two operations on one row key are refused; inserting a row that
-exists, merging with another etag and deleting a row that is missing each fail the whole; and a transaction that
-raised `TableUnavailable` may have been carried out all the same.
+exists, merging or deleting with another etag, and deleting a row that is missing each fail the whole; and a transaction
+that raised `TableUnavailable` may have been carried out all the same.
 """
 
 from __future__ import annotations
@@ -59,9 +59,10 @@ class Merge:
 
 @dataclass(frozen=True, slots=True)
 class Delete:
-    """Remove a row that must exist."""
+    """Remove a row that must exist. With an etag the row must have it."""
 
     key: str
+    etag: str | None = None
 
 
 type Operation = Insert | Merge | Delete
