@@ -113,6 +113,16 @@ def test_a_merge_with_an_etag_of_a_missing_row_conflicts(make_table: MakeTable) 
         table.transact([Merge("sub:1", {"n": 3}, etag)])
 
 
+def test_a_deletion_with_a_stale_etag_conflicts(make_table: MakeTable) -> None:
+    table = make_table()
+    (stale,) = table.transact([Insert("sub:1", {"n": 1})])
+    (etag,) = table.transact([Merge("sub:1", {"n": 2})])
+    with pytest.raises(RowConflict):
+        table.transact([Delete("sub:1", stale)])
+    table.transact([Delete("sub:1", etag)])
+    assert table.get("sub:1") is None
+
+
 def test_a_text_above_32_k_characters_is_refused_and_as_bytes_it_is_kept(
     make_table: MakeTable,
 ) -> None:
