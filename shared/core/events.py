@@ -1,7 +1,7 @@
 """What happened: an occurrence of a schedule, a version of a blob, a request; and the id of each.
 
 The id decides what "the same event" means, so its recipe never changes: the first 32 hex digits of SHA-256 over
-a JSON array. Ten ids are pinned in `tests/unit/test_events.py`.
+a JSON array. Ten ids are pinned in `tests/unit/core/test_events.py`.
 """
 
 from __future__ import annotations
