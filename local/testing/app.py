@@ -109,7 +109,7 @@ class Workspace:
     outcomes: list[Outcome] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)
     runs: dict[str, RunFacts] = field(default_factory=dict)
-    conclusive_searches: list[SearchResult] = field(default_factory=list)
+    search_results: list[SearchResult] = field(default_factory=list)
     asked: list[tuple[str, str]] = field(default_factory=list)
     failure: Exception | None = None
     slowness: tuple[Clock, float] | None = None
@@ -151,8 +151,8 @@ class Workspace:
     ) -> SearchResult:
         """Search for runs."""
         self.asked.append(("search", correlation_id))
-        if self.conclusive_searches:
-            return self.conclusive_searches.pop(0)
+        if self.search_results:
+            return self.search_results.pop(0)
         found = tuple(run for run in self.runs.values() if run.correlation_id == correlation_id)
         return SearchResult(runs=found, saw_reference=reference is not None)
 

@@ -8,25 +8,12 @@ from datetime import timedelta
 import pytest
 
 from local.testing.app import NOON
-from shared.clients.transport import DEADLINE
-from shared.core.events import ScheduleEvent, deduplication_key
 from shared.core.outcomes import Outcome, OutcomeKind
-from shared.core.submissions import LEASE, MAX_CLAIM_AGE, POST_DEADLINE, State, Submission
+from shared.core.submissions import State, Submission
 from shared.core.transitions import settle
+from tests.examples import submission
 
-EVENT = ScheduleEvent(trigger="nightly", time=NOON)
-CLAIMED = Submission(
-    id=deduplication_key(EVENT),
-    trigger="nightly",
-    pipeline="scoring",
-    kind="published_pipeline",
-    endpoint_digest="x",
-    event=EVENT,
-    body=b"{}",
-    created=NOON,
-    updated=NOON,
-    due=NOON + LEASE,
-)
+CLAIMED = submission()
 LATER = NOON + timedelta(seconds=3)
 
 
@@ -55,11 +42,6 @@ def test_each_outcome_has_its_state(kind: OutcomeKind, state: State) -> None:
     assert settled.reason == (None if state is State.SUBMITTED else "why")
     (attempt,) = settled.attempts
     assert (attempt.outcome, attempt.time, attempt.run_id) == (kind, LATER, run_id)
-
-
-def test_a_submission_is_stamped_with_its_id_and_generation() -> None:
-    assert CLAIMED.correlation_id == f"{CLAIMED.id}-1"
-    assert replace(CLAIMED, generation=2).correlation_id == f"{CLAIMED.id}-2"
 
 
 def test_retry_after_is_obeyed() -> None:
@@ -91,7 +73,7 @@ def test_a_second_run_is_kept_as_a_duplicate() -> None:
 
 
 @pytest.mark.parametrize("state", [State.UNKNOWN, State.HELD, State.DEAD, State.PENDING])
-def test_a_run_that_started_is_adopted_whatever_was_thought_meanwhile(state: State) -> None:
+def test_a_run_that_started_is_adopted_in_any_state(state: State) -> None:
     settled = after(OutcomeKind.STARTED, replace(CLAIMED, state=state), run_id="run-1")
     assert (settled.state, settled.run_id) == (State.SUBMITTED, "run-1")
 
@@ -108,8 +90,3 @@ def test_the_last_20_attempts_are_kept() -> None:
     for number in range(30):
         row = after(OutcomeKind.UNKNOWN, row, request_id=f"r{number}")
     assert [attempt.request_id for attempt in row.attempts] == [f"r{n}" for n in range(10, 30)]
-
-
-def test_a_claim_is_never_sent_so_late_that_its_lease_could_run_out_before_the_answer() -> None:
-    assert MAX_CLAIM_AGE + POST_DEADLINE < LEASE
-    assert DEADLINE == POST_DEADLINE
