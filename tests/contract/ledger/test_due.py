@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 
+import pytest
+
 from local.testing.app import NOON
+from local.testing.memory_table import Fault
+from shared.core.errors import LedgerUnavailable
 from shared.core.submissions import State
 from shared.ledger.ledger import Ledger
-from shared.ledger.table.protocol import Delete, Table
+from shared.ledger.table.protocol import Delete, Merge, Table
 from tests.examples import keys, started, submission
 
 type MakeTable = Callable[..., Table]
@@ -64,3 +68,52 @@ def test_the_repair_walk_leaves_alone_what_is_not_overdue(make_table: MakeTable)
     table.transact([Delete(claimed.due_key)])
     ledger.due.repair("", now=NOON, limit=100)
     assert table.get(claimed.due_key) is None
+
+
+def test_a_due_row_is_removed_once(make_table: MakeTable) -> None:
+    table = make_table()
+    ledger = Ledger(table)
+    claimed = ledger.submissions.claim(submission())
+    assert claimed.due_key is not None
+    ledger.due.forget(claimed.due_key)
+    ledger.due.forget(claimed.due_key)
+    assert keys(table) == ["log", "sub"]
+
+
+def test_the_repair_walk_gives_an_open_submission_without_a_due_time_a_new_one(
+    make_table: MakeTable,
+) -> None:
+    table = make_table()
+    ledger = Ledger(table)
+    claimed = ledger.submissions.claim(submission())
+    assert claimed.due_key is not None
+    table.transact(
+        [Merge(f"sub:{claimed.id}", {"due": "", "due_key": ""}), Delete(claimed.due_key)]
+    )
+    ledger.due.repair("", now=NOON, limit=100)
+    found = ledger.submissions.get(claimed.id)
+    assert found is not None
+    assert found.due == NOON
+    assert [row.key for row in ledger.due.page(NOON).rows] == [found.due_key]
+
+
+def test_the_repair_walk_goes_past_a_row_that_cannot_be_read(make_table: MakeTable) -> None:
+    table = make_table()
+    ledger = Ledger(table)
+    rows = [ledger.submissions.claim(submission(number)) for number in range(4)]
+    broken, *others = sorted(rows, key=lambda row: row.id)
+    table.transact([Merge(f"sub:{broken.id}", {"state": "dreaming"})])
+    table.transact([Delete(str(row.due_key)) for row in others])
+    ledger.due.repair("", now=NOON + timedelta(hours=1), limit=100)
+    due = {row.key for row in table.page("due:", "due;").rows}
+    assert due == {row.due_key for row in rows}
+
+
+def test_a_table_that_does_not_answer_fails_the_page_and_the_repair(make_table: MakeTable) -> None:
+    due = Ledger(make_table(lambda _call: Fault.NOT_CARRIED_OUT)).due
+    with pytest.raises(LedgerUnavailable):
+        due.page(NOON)
+    with pytest.raises(LedgerUnavailable):
+        due.repair("", now=NOON, limit=100)
+    with pytest.raises(LedgerUnavailable):
+        due.forget("due:x")

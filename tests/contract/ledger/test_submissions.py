@@ -23,7 +23,6 @@ from shared.core.events import HttpEvent, deduplication_key
 from shared.core.outcomes import Outcome, OutcomeKind
 from shared.core.submissions import LEASE, State
 from shared.core.transitions import settle
-from shared.core.trigger_state import Registration
 from shared.ledger.ledger import Ledger
 from shared.ledger.table.protocol import Insert, Merge, Table
 from tests.examples import STARTED, keys, skipped, started, submission
@@ -263,18 +262,12 @@ def test_of_four_processes_one_wins_each_event_while_answers_are_dropped(azurite
     assert won == dict.fromkeys(range(40), 1)
 
 
-def test_a_ledger_that_does_not_answer_fails_loudly(make_table: MakeTable) -> None:
+def test_a_table_that_does_not_answer_fails_claims_and_reads(make_table: MakeTable) -> None:
     ledger = Ledger(make_table(lambda _call: Fault.NOT_CARRIED_OUT))
     with pytest.raises(LedgerUnavailable):
         ledger.submissions.claim(submission())
     with pytest.raises(LedgerUnavailable):
         ledger.submissions.get(submission().id)
-    with pytest.raises(LedgerUnavailable):
-        ledger.tick.read()
-    with pytest.raises(LedgerUnavailable):
-        ledger.triggers.register(
-            Registration(name="nightly", source_key="schedule", cutoff=None, time=NOON)
-        )
 
 
 def test_a_request_of_48_kib_and_a_body_of_60_kib_fit(make_table: MakeTable) -> None:

@@ -11,9 +11,11 @@ import pytest
 
 from local.testing.app import NOON
 from local.testing.memory_table import Fault
+from shared.core.errors import LedgerError, LedgerUnavailable
+from shared.core.trigger_state import Registration, TriggerState
 from shared.ledger.ledger import Ledger
 from shared.ledger.table.protocol import Insert, Merge, Table
-from tests.examples import registration
+from tests.examples import keys, registration
 
 type MakeTable = Callable[..., Table]
 
@@ -115,3 +117,59 @@ def test_a_new_registration_removes_the_watermark(make_table: MakeTable) -> None
     assert known is not None
     assert (known.source_key, known.watermark) == ("another source", None)
     assert ledger.triggers.get("b") is None
+
+
+def test_a_table_that_does_not_answer_fails_a_registration(make_table: MakeTable) -> None:
+    ledger = Ledger(make_table(lambda _call: Fault.NOT_CARRIED_OUT))
+    with pytest.raises(LedgerUnavailable):
+        ledger.triggers.register(
+            Registration(name="nightly", source_key="schedule", cutoff=None, time=NOON)
+        )
+
+
+def test_states_are_read_without_a_registration(make_table: MakeTable) -> None:
+    table = make_table()
+    ledger = Ledger(table)
+    known = ledger.triggers.register(registration("known"))
+    states = ledger.triggers.read_states([registration("known", hour=1), registration("new")])
+    assert states["known"] == known
+    assert (states["new"].registered_at, states["new"].enabled) == (NOON, None)
+    assert keys(table) == ["trigger"]
+
+
+def off(state: TriggerState) -> TriggerState:
+    return state.override(False, enabled_in_file=True, now=NOON, by="ada")
+
+
+@pytest.mark.parametrize("fault", list(Fault))
+def test_an_override_whose_answer_was_lost_or_doubled_is_recorded_once(
+    make_table: MakeTable, fault: Fault
+) -> None:
+    Ledger(make_table()).triggers.register(registration())
+    left = [fault]
+    table = make_table(lambda call: left.pop() if call == "transact" and left else None)
+    after = Ledger(table).triggers.override(registration(), off)
+    assert after.disabled_periods == ((NOON, None),)
+    found = Ledger(make_table()).triggers.get("nightly")
+    assert found == after
+    assert (found.enabled, found.overridden_by) == (False, "ada")
+
+
+def test_an_override_of_a_new_trigger_registers_it(make_table: MakeTable) -> None:
+    ledger = Ledger(make_table())
+    ledger.triggers.override(registration(), off)
+    found = ledger.triggers.get("nightly")
+    assert found is not None
+    assert (found.registered_at, found.enabled) == (NOON, False)
+
+
+def test_a_row_that_cannot_be_read_is_left_out_of_many_and_an_error_for_one(
+    make_table: MakeTable,
+) -> None:
+    table = make_table()
+    ledger = Ledger(table)
+    ledger.triggers.register_all([registration("a"), registration("b")])
+    table.transact([Merge("trigger:a", {"registered_at": "yesterday"})])
+    assert list(ledger.triggers.register_all([registration("a"), registration("b")])) == ["b"]
+    with pytest.raises(LedgerError, match="trigger:a cannot be read"):
+        ledger.triggers.get("a")

@@ -19,6 +19,7 @@ from shared.core.events import BlobNotification
 from shared.core.outcomes import Outcome, OutcomeKind
 from shared.core.runs import RunFacts
 from shared.core.submissions import State, Submission
+from shared.core.transitions import settle
 from shared.operations.submissions import cancel, drop, get_submission, replay
 from shared.operations.submissions import start as start_event
 from tests.unit.operations.calls import DEAD, LOST, TRIGGERS, start
@@ -129,8 +130,6 @@ def test_a_late_run_of_an_older_generation_is_a_duplicate(make_bench: MakeBench)
     bench = make_bench(TRIGGERS)
     held = start(bench, LOST, trigger="careful")
     replayed = replay(bench.app.services, held.id, confirmed=True)
-    from shared.core.transitions import settle
-
     late = Outcome(kind=OutcomeKind.STARTED, run_id="late", request_id="late")
     after = settle(replayed, late, generation=1, now=bench.clock.now())
     assert (after.run_id, after.duplicates) == (replayed.run_id, ("late",))
