@@ -35,7 +35,8 @@ def test_the_drawn_tree_is_the_tree_of_classes() -> None:
 
 
 def test_each_error_of_a_request_has_a_status_and_a_title() -> None:
-    for one in [RequestError, *RequestError.__subclasses__()]:
+    classes: list[type[RequestError]] = [RequestError, *RequestError.__subclasses__()]
+    for one in classes:
         assert 400 <= one.status < 500
         assert one.title
 
