@@ -20,7 +20,6 @@ from shared.core.outcomes import Outcome, OutcomeKind
 from shared.core.runs import RunFacts, RunGone, SearchResult
 from shared.core.submissions import Submission
 from shared.ledger.ledger import Ledger
-from shared.ledger.table.guarded import GuardedTable
 
 ENDPOINT = (
     "https://westeurope.api.azureml.ms/pipelines/v1.0/subscriptions/s/resourceGroups/g/providers/"
@@ -190,8 +189,7 @@ class Bench:
     def submissions(self) -> list[Submission]:
         """Return all submissions, newest first."""
         ledger = Ledger(self.table.view())
-        rows = GuardedTable(self.table.view()).range("log:", "log;")
-        ids = [row.key.rpartition(":")[2] for row in rows]
+        ids = [row.key.rpartition(":")[2] for row in self.table.rows("log:")]
         return [found for found in map(ledger.submissions.get, ids) if found is not None]
 
     def restarted(self, *, file: Path | None = None) -> Bench:
