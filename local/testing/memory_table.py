@@ -1,4 +1,4 @@
-"""A table in memory: as strict as the service, counts its calls, and can lose answers as the network does."""
+"""A table in memory. It is as strict as the service, counts its calls, and can lose answers as a network does."""
 
 from __future__ import annotations
 
@@ -32,25 +32,21 @@ MAX_TRANSACTION_BYTES = 4 * 1024 * 1024
 
 
 class Fault(Enum):
-    """What goes wrong with one call."""
+    """A fault of one call."""
 
     NOT_CARRIED_OUT = "not carried out"
-    """It never reached the service."""
+    """The call never reached the service."""
     ANSWER_LOST = "answer lost"
-    """It was carried out, and the answer did not come back."""
+    """The call was carried out, and its answer was lost."""
     SENT_TWICE = "sent twice"
-    """It was carried out, and the client sent it again by itself: it meets its own first attempt."""
+    """The call was carried out, and the client sent it again by itself. The second attempt meets the first."""
 
 
 class MemoryTable:
     """A `Table` in this process.
 
     Args:
-        fault: Asked before each call with its name (`transact`, `get`, `page`); what it returns goes wrong.
-
-    Attributes:
-        calls: How often each call was made.
-        rows_read: How many rows all pages held.
+        fault: Returns the fault of a call by the call's name (`transact`, `get` or `page`), or None.
     """
 
     def __init__(self, *, fault: Callable[[str], Fault | None] | None = None) -> None:
@@ -60,17 +56,19 @@ class MemoryTable:
         self._etags = itertools.count(1)
         self._lock = threading.Lock()
         self.calls: Counter[str] = Counter()
+        """How often each call was made, by its name."""
         self.rows_read = 0
+        """How many rows all pages had together."""
 
     def view(self, fault: Callable[[str], Fault | None] | None = None) -> MemoryTable:
-        """Return another way to the same rows, with faults and counts of its own, as another process has."""
+        """Return another table on the same rows, with its own faults and counts, as another process has."""
         view = MemoryTable(fault=fault)
         view._rows, view._keys = self._rows, self._keys
         view._etags, view._lock = self._etags, self._lock
         return view
 
     def load(self, rows: Mapping[str, Mapping[str, Value]]) -> None:
-        """Put many new rows into the table at once, past all rules and counts: for tests of size."""
+        """Add many new rows at once, without checks and counts, for tests with large tables."""
         with self._lock:
             for key, values in rows.items():
                 self._rows[key] = Row(key, values, f'W/"{next(self._etags)}"')

@@ -129,11 +129,17 @@ def test_a_value_that_the_event_does_not_have_is_named(make_bench: MakeBench) ->
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"parameters": {"gone": 1}}, "parameters.gone: the file no longer lists this parameter"),
-        ({"data_paths": {"gone": "x"}}, "data_paths.gone: the file no longer lists this data path"),
+        (
+            {"parameters": {"gone": 1}},
+            "parameters.gone: the triggers file no longer lists this parameter; list it again",
+        ),
+        (
+            {"data_paths": {"gone": "x"}},
+            "data_paths.gone: the triggers file no longer lists this data path; list it again",
+        ),
         (
             {"data_paths": {"input": {"datastore": "gone", "path": "x"}}},
-            "data_paths.input: the file no longer declares datastore gone",
+            "data_paths.input: the triggers file no longer declares datastore gone; declare it again",
         ),
     ],
 )
