@@ -32,7 +32,8 @@ from shared.ledger.ledger import Ledger
 from shared.ledger.table.azure import CLIENT_OPTIONS, AzureTable
 from shared.ledger.table.protocol import Table
 from shared.operations.submissions import Operations
-from shared.web.api.routes import Api
+from shared.web.api import openapi  # noqa: F401 — importing the module declares the API's routes
+from shared.web.registry import Api
 
 if TYPE_CHECKING:
     from azure.data.tables import TableClient
