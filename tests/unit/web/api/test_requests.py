@@ -254,20 +254,10 @@ def test_an_invalid_run_now_is_refused_with_the_reason(
 
 
 def test_an_unknown_name_is_listed_with_the_closest_known_name(make_bench: MakeBench) -> None:
-    body = {
-        "parameters": {"levl": 1},
-        "data_paths": {"imput": "x", "input": {"datastore": "lak", "path": "x"}},
-    }
+    body = {"data_paths": {"input": {"datastore": "lak", "path": "x"}}, "dya": "monday"}
     found = errors(post(make_bench(HTTP_TRIGGERS), body))
     assert found == {
-        "parameters.levl": (
-            "the triggers file does not list it (did you mean level?) for this trigger or its "
-            "pipeline; listed: day, level"
-        ),
-        "data_paths.imput": (
-            "the triggers file does not list it (did you mean input?) for this trigger or its "
-            "pipeline; listed: input"
-        ),
+        "dya": "unknown key (did you mean day?); allowed: data_paths, day, experiment, parameters",
         "data_paths.input.datastore": (
             "found lak (did you mean lake?), which the triggers file does not declare; "
             "declared: lake, reference"
