@@ -20,7 +20,6 @@ from shared.core.outcomes import Outcome, OutcomeKind
 from shared.core.runs import RunFacts, RunGone, SearchResult
 from shared.core.submissions import Submission
 from shared.ledger.ledger import Ledger
-from shared.ledger.table.guarded import GuardedTable
 
 ENDPOINT = (
     "https://westeurope.api.azureml.ms/pipelines/v1.0/subscriptions/s/resourceGroups/g/providers/"
@@ -109,7 +108,7 @@ class Workspace:
     outcomes: list[Outcome] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)
     runs: dict[str, RunFacts] = field(default_factory=dict)
-    conclusive_searches: list[SearchResult] = field(default_factory=list)
+    search_results: list[SearchResult] = field(default_factory=list)
     asked: list[tuple[str, str]] = field(default_factory=list)
     failure: Exception | None = None
     slowness: tuple[Clock, float] | None = None
@@ -151,8 +150,8 @@ class Workspace:
     ) -> SearchResult:
         """Search for runs."""
         self.asked.append(("search", correlation_id))
-        if self.conclusive_searches:
-            return self.conclusive_searches.pop(0)
+        if self.search_results:
+            return self.search_results.pop(0)
         found = tuple(run for run in self.runs.values() if run.correlation_id == correlation_id)
         return SearchResult(runs=found, saw_reference=reference is not None)
 
@@ -190,8 +189,7 @@ class Bench:
     def submissions(self) -> list[Submission]:
         """Return all submissions, newest first."""
         ledger = Ledger(self.table.view())
-        rows = GuardedTable(self.table.view()).range("log:", "log;")
-        ids = [row.key.rpartition(":")[2] for row in rows]
+        ids = [row.key.rpartition(":")[2] for row in self.table.rows("log:")]
         return [found for found in map(ledger.submissions.get, ids) if found is not None]
 
     def restarted(self, *, file: Path | None = None) -> Bench:

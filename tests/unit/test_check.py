@@ -76,7 +76,7 @@ def test_mistakes_end_with_exit_code_1(folder: Path) -> None:
     file.write_text(file.read_text().replace("pipeline: scoring", "pipeline: scorin"))
     result = run(folder)
     assert result.exit_code == 1
-    assert f"{file}: 3 mistakes found; no function starts." in result.stderr
+    assert f"{file}: 3 errors found; no function starts." in result.stderr
     assert "triggers.new-data.pipeline: found scorin" in result.stderr
     content = json.loads(run(folder, "--json").stdout)
     assert content["ok"] is False

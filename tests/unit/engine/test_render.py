@@ -1,4 +1,4 @@
-"""A trigger's values, filled in from an event."""
+"""A trigger's values, rendered from an event."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def test_metadata_is_named_whatever_its_casing_as_in_azure(
     assert values.tags == {"x": "blue"}
 
 
-def test_what_a_caller_sets_is_not_rendered_and_needs_no_template(make_bench: MakeBench) -> None:
+def test_a_callers_value_is_not_rendered_and_needs_no_template(make_bench: MakeBench) -> None:
     event = replace(
         CALL,
         body={},
@@ -120,7 +120,7 @@ def test_what_a_caller_sets_is_not_rendered_and_needs_no_template(make_bench: Ma
     assert values.experiment == "Mine"
 
 
-def test_what_an_event_does_not_have_is_named(make_bench: MakeBench) -> None:
+def test_a_value_that_the_event_does_not_have_is_named(make_bench: MakeBench) -> None:
     with pytest.raises(MissingValue) as raised:
         rendered(make_bench(TRIGGERS), replace(CALL, body={}))
     assert (raised.value.where, raised.value.name) == ("parameters.a", "http.body.a")

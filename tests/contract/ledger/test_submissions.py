@@ -1,4 +1,4 @@
-"""The ledger's rules, over every table."""
+"""Claims and changes of submissions, over every table."""
 
 from __future__ import annotations
 
@@ -11,61 +11,23 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
 from local.standins.azurite import Azurite
-from local.testing.memory_table import Fault, MemoryTable
+from local.testing.app import NOON
+from local.testing.memory_table import Fault
 from shared.core.errors import LedgerError, LedgerUnavailable
-from shared.core.events import BlobEvent, HttpEvent, deduplication_key
+from shared.core.events import HttpEvent, deduplication_key
 from shared.core.outcomes import Outcome, OutcomeKind
-from shared.core.submissions import LEASE, State, Submission
+from shared.core.submissions import LEASE, State
 from shared.core.transitions import settle
-from shared.core.trigger_state import Registration
 from shared.ledger.ledger import Ledger
-from shared.ledger.table.protocol import Delete, Insert, Merge, Table
-from shared.ledger.tick import TickState
+from shared.ledger.table.protocol import Insert, Merge, Table
+from tests.examples import STARTED, keys, skipped, started, submission
 
 type MakeTable = Callable[..., Table]
-
-NOON = datetime(2027, 3, 27, 12, 0, tzinfo=UTC)
-STARTED = Outcome(kind=OutcomeKind.STARTED, run_id="run-1", status=200, request_id="r1")
-
-
-def submission(number: int = 1, **changes: object) -> Submission:
-    event = BlobEvent(
-        trigger="new-data",
-        account="lake",
-        container="data",
-        path=f"incoming/añb {number}.csv",
-        url="https://lake.blob.core.windows.net/data/x",
-        etag="0x8DC",
-        size=3,
-        last_modified=NOON,
-        metadata={"team": "blue"},
-    )
-    made = Submission(
-        id=deduplication_key(event),
-        trigger="new-data",
-        pipeline="scoring",
-        kind="published_pipeline",
-        endpoint_digest="0123456789abcdef",
-        event=event,
-        body=b'{"ExperimentName":"E"}',
-        created=NOON,
-        updated=NOON,
-        due=NOON + LEASE,
-    )
-    return replace(made, **changes)  # type: ignore[arg-type]  # tests name real fields
-
-
-def started(row: Submission) -> Submission:
-    return settle(row, STARTED, generation=1, now=NOON + timedelta(seconds=2))
-
-
-def keys(table: Table) -> list[str]:
-    return [row.key.partition(":")[0] for row in table.page(" ", "~").rows]
 
 
 def test_a_claim_comes_back_as_it_was_made(make_table: MakeTable) -> None:
@@ -85,7 +47,7 @@ def test_a_second_claim_is_lost_and_shows_the_first(make_table: MakeTable) -> No
     assert claim.created == NOON
 
 
-def test_an_unknown_submission_is_none(make_table: MakeTable) -> None:
+def test_a_submission_that_was_never_claimed_is_none(make_table: MakeTable) -> None:
     assert Ledger(make_table()).submissions.get("0" * 32) is None
 
 
@@ -102,16 +64,6 @@ def test_a_submission_dead_at_its_claim_needs_attention_and_no_tick(make_table: 
     found = Ledger(table).submissions.get(submission().id)
     assert found is not None
     assert (found.state, found.reason, found.body) == (State.DEAD, "why", None)
-
-
-def test_newer_submissions_come_first_in_the_log(make_table: MakeTable) -> None:
-    table = make_table()
-    for number in range(3):
-        Ledger(table).submissions.claim(
-            submission(number, created=NOON + timedelta(seconds=number))
-        )
-    created = [row.values["created"] for row in table.page("log:", "log;").rows]
-    assert created == sorted(created, key=str, reverse=True)
 
 
 def test_settling_moves_the_due_row_and_the_log(make_table: MakeTable) -> None:
@@ -135,7 +87,7 @@ def test_a_change_that_keeps_the_due_time_does_not_touch_the_due_row(make_table:
     assert keys(table) == ["due", "log", "sub"]
 
 
-def test_what_leaves_attention_loses_its_row(make_table: MakeTable) -> None:
+def test_a_submission_that_needs_no_attention_any_more_loses_its_row(make_table: MakeTable) -> None:
     table = make_table()
     ledger = Ledger(table)
     claimed = ledger.submissions.claim(submission())
@@ -143,16 +95,6 @@ def test_what_leaves_attention_loses_its_row(make_table: MakeTable) -> None:
     assert keys(table) == ["attention", "log", "sub"]
     ledger.submissions.update(held, lambda row: replace(row, state=State.SKIPPED))
     assert keys(table) == ["log", "sub"]
-
-
-def test_a_due_row_that_somebody_removed_does_not_stop_an_update(make_table: MakeTable) -> None:
-    table = make_table()
-    ledger = Ledger(table)
-    claimed = ledger.submissions.claim(submission())
-    assert claimed.due_key is not None
-    table.transact([Delete(claimed.due_key)])
-    assert ledger.submissions.update(claimed, started).state is State.SUBMITTED
-    assert keys(table) == ["due", "log", "reference", "sub"]
 
 
 def test_a_change_is_applied_to_what_is_there_now(make_table: MakeTable) -> None:
@@ -260,10 +202,8 @@ from local.standins.faulty_transport import FaultyTransport
 from shared.ledger.ledger import Ledger
 from shared.ledger.table.azure import CLIENT_OPTIONS, AzureTable
 from local.testing.memory_table import Fault
-from shared.ledger.rows import decode_submission
-from shared.ledger.table.protocol import Row
 from shared.core.submissions import Submission
-from shared.core.events import ScheduleEvent, event_id
+from shared.core.events import ScheduleEvent, deduplication_key
 from datetime import UTC, datetime, timedelta
 
 connection, name, seed = sys.argv[1:]
@@ -282,9 +222,9 @@ ledger = Ledger(AzureTable(connect, described="the table"))
 def claim(number):
     event = ScheduleEvent(trigger="nightly", time=NOON + timedelta(days=number))
     return number if ledger.submissions.claim(Submission(
-        id=event_id(event), trigger="nightly", pipeline="p", kind="k", endpoint_digest="x", event=event,
+        id=deduplication_key(event), trigger="nightly", pipeline="p", kind="k", endpoint_digest="x", event=event,
         body=b"{}", created=NOON, updated=NOON, due=NOON,
-    )).won else None
+    )).claimed_at is not None else None
 
 numbers = list(range(40)) * 2
 chance.shuffle(numbers)
@@ -322,88 +262,12 @@ def test_of_four_processes_one_wins_each_event_while_answers_are_dropped(azurite
     assert won == dict.fromkeys(range(40), 1)
 
 
-def test_a_ledger_that_does_not_answer_fails_loudly(make_table: MakeTable) -> None:
+def test_a_table_that_does_not_answer_fails_claims_and_reads(make_table: MakeTable) -> None:
     ledger = Ledger(make_table(lambda _call: Fault.NOT_CARRIED_OUT))
     with pytest.raises(LedgerUnavailable):
         ledger.submissions.claim(submission())
     with pytest.raises(LedgerUnavailable):
         ledger.submissions.get(submission().id)
-    with pytest.raises(LedgerUnavailable):
-        ledger.tick.read()
-    with pytest.raises(LedgerUnavailable):
-        ledger.triggers.register(
-            Registration(name="nightly", source_key="schedule", cutoff=None, time=NOON)
-        )
-
-
-def sight(name: str = "nightly", source_key: str = "schedule x", hour: int = 0) -> Registration:
-    time = NOON + timedelta(hours=hour)
-    return Registration(
-        name=name, source_key=source_key, cutoff=time - timedelta(minutes=15), time=time
-    )
-
-
-def test_the_first_sight_of_a_trigger_stays(make_table: MakeTable) -> None:
-    table = make_table()
-    first = Ledger(table).triggers.register(sight())
-    again = Ledger(table).triggers.register(sight(hour=5))
-    assert first == again
-    assert (again.registered_at, again.cutoff) == (NOON, NOON - timedelta(minutes=15))
-
-
-def test_another_place_is_a_new_first_sight_and_keeps_a_persons_override(
-    make_table: MakeTable,
-) -> None:
-    table = make_table()
-    Ledger(table).triggers.register(sight())
-    table.transact([Merge("trigger:nightly", {"override": "false"})])
-    moved = Ledger(table).triggers.register(sight(source_key="schedule y", hour=5))
-    assert (moved.registered_at, moved.enabled) == (NOON + timedelta(hours=5), False)
-
-
-def test_a_floor_may_be_missing_so_that_everything_counts(make_table: MakeTable) -> None:
-    table = make_table()
-    beginning = replace(sight(), cutoff=None)
-    assert Ledger(table).triggers.register(beginning).cutoff is None
-    assert Ledger(table).triggers.register(beginning).cutoff is None
-
-
-def test_many_triggers_are_seen_at_once_and_old_ones_keep_their_first_sight(
-    make_table: MakeTable,
-) -> None:
-    table = make_table()
-    Ledger(table).triggers.register(sight("t-007"))
-    states = Ledger(table).triggers.register_all(sight(f"t-{n:03}", hour=1) for n in range(120))
-    assert len(states) == 120
-    assert states["t-007"].registered_at == NOON
-    assert states["t-119"].registered_at == NOON + timedelta(hours=1)
-    assert Ledger(table).triggers.register_all([sight("t-119")])[
-        "t-119"
-    ].registered_at == NOON + timedelta(hours=1)
-
-
-def test_two_instances_that_see_a_trigger_first_agree(make_table: MakeTable) -> None:
-    table = make_table()
-    with ThreadPoolExecutor(8) as threads:
-        seen = list(threads.map(lambda n: Ledger(table).triggers.register(sight(hour=n)), range(8)))
-    assert len({state.registered_at for state in seen}) == 1
-
-
-@pytest.mark.parametrize("fault", list(Fault))
-def test_a_first_sight_whose_answer_was_lost_or_doubled_is_recorded(
-    make_table: MakeTable, fault: Fault
-) -> None:
-    make_table().transact([Insert("warm", {})])
-    left = [fault]
-    table = make_table(lambda call: left.pop() if call == "transact" and left else None)
-    assert Ledger(table).triggers.register(sight()).registered_at == NOON
-
-
-def test_the_tick_is_remembered(make_table: MakeTable) -> None:
-    table = make_table()
-    assert Ledger(table).tick.read() == TickState()
-    Ledger(table).tick.write(TickState(watermark=NOON, last=NOON + timedelta(seconds=1)))
-    assert Ledger(table).tick.read() == TickState(watermark=NOON, last=NOON + timedelta(seconds=1))
 
 
 def test_a_request_of_48_kib_and_a_body_of_60_kib_fit(make_table: MakeTable) -> None:
@@ -434,24 +298,7 @@ def test_twenty_attempts_with_long_messages_fit(make_table: MakeTable) -> None:
     assert len(found.attempts) >= 15
 
 
-def test_without_faults_an_event_costs_two_transactions() -> None:
-    table = MemoryTable()
-    ledger = Ledger(table)
-    ledger.submissions.update(ledger.submissions.claim(submission()), started)
-    assert table.calls == {"transact": 2}
-
-
-def test_what_is_known_of_a_trigger_is_read_every_30_seconds() -> None:
-    table = MemoryTable()
-    time = [100.0]
-    ledger = Ledger(table, monotonic=lambda: time[0])
-    for seconds in (0, 29, 1, 29, 1):
-        time[0] += seconds
-        ledger.triggers.register(sight())
-    assert table.calls["get"] == 3
-
-
-def test_of_many_that_take_a_submission_one_succeeds_while_answers_are_dropped(
+def test_of_many_threads_that_take_a_submission_one_succeeds_while_answers_are_dropped(
     make_table: MakeTable,
 ) -> None:
     claimed = Ledger(make_table()).submissions.claim(submission())
@@ -473,7 +320,7 @@ def test_of_many_that_take_a_submission_one_succeeds_while_answers_are_dropped(
         assert sum(threads.map(take, range(32))) == 1
 
 
-def test_the_newest_run_of_an_experiment_is_known(make_table: MakeTable) -> None:
+def test_the_newest_run_of_an_experiment_is_its_reference_run(make_table: MakeTable) -> None:
     ledger = Ledger(make_table())
     assert ledger.submissions.reference_run("0123456789abcdef", "E") is None
     for number in range(2):
@@ -484,20 +331,6 @@ def test_the_newest_run_of_an_experiment_is_known(make_table: MakeTable) -> None
     assert found is not None
     assert (found.correlation_id, found.started) == (newest.correlation_id, newest.updated)
     assert ledger.submissions.reference_run("0123456789abcdef", "other") is None
-
-
-def test_what_is_due_comes_the_longest_due_first_and_not_what_is_due_later(
-    make_table: MakeTable,
-) -> None:
-    ledger = Ledger(make_table())
-    for number in (3, 1, 2, 9):
-        ledger.submissions.claim(submission(number, due=NOON + timedelta(minutes=number)))
-    page = ledger.due.page(NOON + timedelta(minutes=3))
-    assert [row.key.split(":")[1] for row in page.rows] == [
-        f"20270327T120{number}00.000000Z" for number in (1, 2, 3)
-    ]
-    assert page.continuation is None
-    assert page.rows[0].values["trigger"] == "new-data"
 
 
 def test_an_unreadable_submission_is_held_without_losing_what_is_in_it(
@@ -521,40 +354,8 @@ def test_an_unreadable_submission_is_held_without_losing_what_is_in_it(
     )
 
 
-def test_the_repair_walk_gives_an_overdue_submission_its_due_row_back(
-    make_table: MakeTable,
-) -> None:
-    table = make_table()
-    ledger = Ledger(table)
-    for number in range(5):
-        ledger.submissions.claim(submission(number))
-    lost = ledger.submissions.claim(submission(7))
-    assert lost.due_key is not None
-    table.transact([Delete(lost.due_key)])
-    late = NOON + timedelta(hours=1)
-    repair_position, rounds = "", 0
-    while (repair_position := ledger.due.repair(repair_position, now=late, limit=2)) or not rounds:
-        rounds += 1
-        assert rounds < 10
-    assert table.get(lost.due_key) is not None
-
-
-def test_the_repair_walk_leaves_alone_what_is_not_overdue(make_table: MakeTable) -> None:
-    table = make_table()
-    ledger = Ledger(table)
-    claimed = ledger.submissions.claim(submission())
-    assert claimed.due_key is not None
-    table.transact([Delete(claimed.due_key)])
-    ledger.due.repair("", now=NOON, limit=100)
-    assert table.get(claimed.due_key) is None
-
-
-def skipped(number: int) -> Submission:
-    return submission(number, state=State.SKIPPED, due=None, body=None, reason="missed")
-
-
 @pytest.mark.parametrize("there", [(), (7,), (49, 50, 119)])
-def test_many_are_recorded_at_once_and_those_that_are_there_stay(
+def test_many_submissions_are_recorded_at_once_and_existing_ones_stay(
     make_table: MakeTable, there: tuple[int, ...]
 ) -> None:
     table = make_table()
@@ -568,55 +369,3 @@ def test_many_are_recorded_at_once_and_those_that_are_there_stay(
         State.SUBMITTING if number in there else State.SKIPPED for number in range(120)
     ]
     assert keys(table).count("log") == 120
-
-
-@pytest.mark.parametrize("fault", [Fault.ANSWER_LOST, Fault.SENT_TWICE])
-def test_many_whose_answer_was_lost_or_doubled_are_recorded_once(fault: Fault) -> None:
-    calls: list[str] = []
-
-    def first(call: str) -> Fault | None:
-        calls.append(call)
-        return fault if calls == ["transact"] else None
-
-    table = MemoryTable(fault=first)
-    Ledger(table).submissions.record_all([skipped(number) for number in range(3)])
-    assert keys(table) == ["log"] * 3 + ["sub"] * 3
-
-
-def test_a_mark_is_left_and_taken_away(make_table: MakeTable) -> None:
-    table = make_table()
-    ledger = Ledger(table)
-    names = [f"t-{number:03}" for number in range(120)]
-    states = ledger.triggers.register_all(sight(name) for name in names)
-    ledger.triggers.move_watermarks(dict.fromkeys(names, NOON), states)
-    states = ledger.triggers.register_all(sight(name) for name in names)
-    assert {state.watermark for state in states.values()} == {NOON}
-    assert {state.registered_at for state in states.values()} == {sight("t").time}
-    ledger.triggers.move_watermarks(dict.fromkeys(names), states)
-    states = ledger.triggers.register_all(sight(name) for name in names)
-    assert {state.watermark for state in states.values()} == {None}
-
-
-def test_a_mark_that_another_instance_left_meanwhile_is_not_taken_away(
-    make_table: MakeTable,
-) -> None:
-    table = make_table()
-    mine, others = Ledger(table), Ledger(table)
-    states = mine.triggers.register_all([sight("a"), sight("b")])
-    others.triggers.move_watermarks(
-        {"a": NOON}, others.triggers.register_all([sight("a"), sight("b")])
-    )
-    mine.triggers.move_watermarks({"a": None, "b": NOON}, states)
-    states = mine.triggers.register_all([sight("a"), sight("b")])
-    assert (states["a"].watermark, states["b"].watermark) == (NOON, NOON)
-
-
-def test_a_new_first_sight_leaves_nothing_behind(make_table: MakeTable) -> None:
-    ledger = Ledger(make_table())
-    ledger.triggers.move_watermarks({"a": NOON}, ledger.triggers.register_all([sight("a")]))
-    moved = replace(sight("a"), source_key="elsewhere")
-    assert ledger.triggers.register_all([moved])["a"].watermark is None
-    known = ledger.triggers.get("a")
-    assert known is not None
-    assert (known.source_key, known.watermark) == ("elsewhere", None)
-    assert ledger.triggers.get("b") is None

@@ -1,4 +1,4 @@
-"""What others wrote, without what nobody may read."""
+"""Foreign texts, without secrets and control characters."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ KEY = "Zm9vYmFyZm9vYmFyZm9vYmFyZm9vYmFyZm9vYmFyZm9vYmFy+/8="
         ("hunter2", "https://user:hunter2@host/path"),
     ],
 )
-def test_what_looks_like_a_secret_is_masked(secret: str, text: str) -> None:
+def test_a_text_like_a_secret_is_masked(secret: str, text: str) -> None:
     assert secret not in redact(text)
     assert "***" in redact(text)
 

@@ -1,8 +1,7 @@
-"""A past range: previewed, started once, and what was skipped or dead taken over."""
+"""A past range: previewed, started once, and skipped or dead occurrences taken over."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -10,10 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
 
-from cli import backfill as backfill_module
-from cli.backfill import backfill
 from local.testing.app import NOON, Bench
 from shared.core.errors import InvalidRequest, NotAllowed, NotFound, WrongSource
 from shared.core.events import ScheduleEvent
@@ -29,6 +25,7 @@ from shared.operations.backfill import (
 )
 
 type MakeBench = Callable[..., Bench]
+
 
 HOURLY = """
 t:
@@ -79,7 +76,7 @@ def test_two_backfills_at_once_start_each_occurrence_once(make_bench: MakeBench)
     assert len(bench.workspace.bodies) == 6
 
 
-def test_what_was_skipped_or_is_dead_is_taken_over_and_rendered_again(
+def test_a_skipped_or_dead_occurrence_is_taken_over_and_rendered_again(
     make_bench: MakeBench,
 ) -> None:
     bench = make_bench(HOURLY)
@@ -108,7 +105,9 @@ def test_a_tick_after_a_backfill_starts_nothing_again(make_bench: MakeBench) -> 
     assert len(bench.workspace.bodies) == count == 4
 
 
-def test_what_cannot_be_started_is_told_and_the_others_go_on(make_bench: MakeBench) -> None:
+def test_an_occurrence_that_cannot_be_started_is_reported_and_the_others_go_on(
+    make_bench: MakeBench,
+) -> None:
     bench = make_bench(HOURLY)
     do(bench, NOON - timedelta(hours=1), NOON)
     for one in bench.submissions():
@@ -132,7 +131,7 @@ def dead_though_an_answer_was_lost(row: Submission) -> Submission:
         ("counted", NOON, NOON, NotAllowed, "counted from when the app first sees this schedule"),
     ],
 )
-def test_what_cannot_be_backfilled_is_told(
+def test_a_range_that_cannot_be_backfilled_is_an_error(
     make_bench: MakeBench,
     name: str,
     since: datetime,
@@ -146,7 +145,7 @@ def test_what_cannot_be_backfilled_is_told(
     assert bench.app.services.ledger.triggers.get(name) is None
 
 
-def test_a_schedule_counted_from_its_first_sight_goes_back_beyond_it(
+def test_a_schedule_counted_from_its_registration_goes_back_beyond_it(
     make_bench: MakeBench,
 ) -> None:
     bench = make_bench(HOURLY)
@@ -165,63 +164,6 @@ def test_a_disabled_trigger_is_refused(make_bench: MakeBench) -> None:
     bench.table.view().transact([Merge("trigger:t", {"override": "false"})])
     with pytest.raises(NotAllowed, match="trigger t is disabled; enable it first"):
         preview_backfill(bench.app.services, "t", since=NOON, until=NOON)
-
-
-@pytest.fixture
-def found(make_bench: MakeBench, monkeypatch: pytest.MonkeyPatch) -> Bench:
-    made = make_bench(HOURLY)
-    monkeypatch.setattr(backfill_module, "open_services", lambda: made.app.services)
-    return made
-
-
-def run(*words: str) -> Result:
-    range_ = ["--from", "2027-03-27T10:00:00Z", "--to", "2027-03-27T12:00:00Z"]
-    return CliRunner().invoke(backfill, ["t", *range_, *words])
-
-
-def test_without_yes_it_is_only_shown(found: Bench) -> None:
-    result = run()
-    assert result.exit_code == 0, result.output
-    assert "3 occurrences: 3 to start, 0 to take over, 0" in result.output
-    assert "nothing was started; repeat the command with --yes" in result.output
-    assert found.submissions() == []
-
-
-def test_with_yes_it_is_done_and_each_is_told(found: Bench) -> None:
-    result = run("--yes")
-    assert result.exit_code == 0, result.output
-    assert "2027-03-27T10:00:00Z is submitted: run-" in result.output
-    assert "3 occurrences were worked on: 3 submitted" in result.output
-    assert len(found.workspace.bodies) == 3
-    assert "there is nothing to start" in run().output
-    assert "nothing was to be started" in run("--yes").output
-
-
-def test_machines_get_json(found: Bench) -> None:
-    content = json.loads(run("--json").stdout)
-    assert content["done"] is False
-    assert [one["step"] for one in content["occurrences"]] == ["start"] * 3
-    content = json.loads(run("--yes", "--json").stdout)
-    assert content["done"] is True
-    first = content["occurrences"][0]
-    assert (first["time"], first["state"]) == ("2027-03-27T10:00:00Z", "submitted")
-    assert first["run"].startswith("run-")
-    assert len(first["id"]) == 32
-
-
-def test_a_refused_post_ends_with_exit_code_1(found: Bench) -> None:
-    found.workspace.outcomes = [Outcome(kind=OutcomeKind.REFUSED, message="no", request_id="r")]
-    result = run("--yes")
-    assert result.exit_code == 1
-    assert "1 dead, 2 submitted" in result.output
-
-
-def test_a_wrong_range_is_one_sentence(found: Bench) -> None:
-    result = CliRunner().invoke(
-        backfill, ["t", "--from", "2027-03-27T12:00:00Z", "--to", "2027-03-27T10:00:00Z"]
-    )
-    assert result.exit_code == 1
-    assert result.output == "Error: the range's end is before its start\n"
 
 
 def test_the_events_of_a_backfill_are_the_ticks(make_bench: MakeBench, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Missed occurrences: what runs, and what is skipped and why. No cut of time into ticks changes what is recorded."""
+"""Missed occurrences: which run, and which are skipped and why. The times of the ticks do not change that."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from collections import Counter
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from local.testing.app import HEAD, NOON, Bench, bench
+from local.testing.executor import InlineExecutor
 from local.testing.memory_table import Fault
 from shared.core.errors import LedgerUnavailable
 from shared.core.events import ScheduleEvent
@@ -84,7 +86,7 @@ def test_all_runs_all(make_bench: MakeBench) -> None:
 @pytest.mark.parametrize(
     ("policy", "runs"), [("latest", at(180)), ("all", at(130, 140, 150, 160, 170, 180))]
 )
-def test_what_is_older_than_the_window_is_skipped(
+def test_an_occurrence_older_than_the_window_is_skipped(
     make_bench: MakeBench, policy: str, runs: list[datetime]
 ) -> None:
     bench = make_bench(trigger(f"catch_up: {policy}, catch_up_window: 1h"))
@@ -94,21 +96,23 @@ def test_what_is_older_than_the_window_is_skipped(
     assert "missed by more than catch_up_window (1h)" in reasons(bench)
 
 
-def test_the_newest_is_skipped_too_when_it_is_older_than_the_window(make_bench: MakeBench) -> None:
+def test_the_newest_is_skipped_too_if_it_is_older_than_the_window(make_bench: MakeBench) -> None:
     bench = make_bench(trigger("catch_up_window: 3m"))
     slept(bench, minutes=15)
     assert by_state(bench) == {State.SKIPPED: at(10)}
 
 
 @pytest.mark.parametrize("policy", ["none", "latest", "all"])
-def test_two_that_one_tick_finds_on_time_both_run(make_bench: MakeBench, policy: str) -> None:
+def test_two_occurrences_that_one_tick_finds_on_time_both_run(
+    make_bench: MakeBench, policy: str
+) -> None:
     """The timer fired a moment early, or one tick was lost."""
     bench = make_bench(trigger(f"catch_up: {policy}", every=1))
     slept(bench, minutes=2)
     assert started(bench) == at(1, 2)
 
 
-def test_a_tick_makes_up_for_a_bounded_number_and_the_next_ones_for_the_rest(
+def test_a_tick_catches_up_a_bounded_number_and_the_next_ticks_the_rest(
     make_bench: MakeBench,
 ) -> None:
     bench = make_bench(trigger("catch_up: all", every=1))
@@ -122,14 +126,14 @@ def test_a_tick_makes_up_for_a_bounded_number_and_the_next_ones_for_the_rest(
     assert len(bench.workspace.bodies) == 123
 
 
-def test_many_that_are_late_share_what_a_tick_makes_up_for(make_bench: MakeBench) -> None:
+def test_many_late_triggers_share_what_a_tick_catches_up(make_bench: MakeBench) -> None:
     bench = make_bench("".join(trigger("catch_up: all", name=f"t{n}", every=1) for n in range(4)))
     slept(bench, hours=2)
     shares = Counter(one.trigger for one in bench.submissions())
     assert set(shares.values()) == {occurrences.RUNS_PER_TICK // 4}
 
 
-def test_the_newest_does_not_wait_for_what_is_skipped(
+def test_the_newest_occurrence_does_not_wait_for_skipped_ones(
     make_bench: MakeBench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(occurrences, "SKIPS_PER_TICK", 3)
@@ -155,7 +159,7 @@ def test_a_long_outage_is_recorded_in_few_transactions(make_bench: MakeBench) ->
     assert (bench.table.calls - before)["transact"] < 40
 
 
-def test_an_idle_tick_after_catching_up_writes_only_its_own_mark(make_bench: MakeBench) -> None:
+def test_after_catching_up_a_trigger_has_no_watermark_of_its_own(make_bench: MakeBench) -> None:
     bench = make_bench(trigger("catch_up: all", every=1))
     slept(bench, hours=1)
     for _ in range(3):
@@ -166,7 +170,7 @@ def test_an_idle_tick_after_catching_up_writes_only_its_own_mark(make_bench: Mak
     assert state.watermark is None
 
 
-def test_what_passed_while_it_was_disabled_is_not_made_up_for(make_bench: MakeBench) -> None:
+def test_occurrences_of_a_disabled_period_are_not_caught_up(make_bench: MakeBench) -> None:
     bench = make_bench(trigger("catch_up: all"))
     bench.app.tick()
     table = bench.table.view()
@@ -181,7 +185,7 @@ def test_what_passed_while_it_was_disabled_is_not_made_up_for(make_bench: MakeBe
     assert by_state(bench) == {State.SUBMITTED: at(40)}
 
 
-def test_a_disabled_trigger_records_nothing_and_forgets_what_it_was_behind_with(
+def test_a_disabled_trigger_records_nothing_and_forgets_its_missed_occurrences(
     make_bench: MakeBench,
 ) -> None:
     bench = make_bench(trigger("catch_up: all", every=1))
@@ -196,7 +200,7 @@ def test_a_disabled_trigger_records_nothing_and_forgets_what_it_was_behind_with(
     assert len(bench.submissions()) == count
 
 
-def test_run_at_start_survives_a_crash_between_first_sight_and_claim(
+def test_run_at_start_survives_a_crash_between_registration_and_claim(
     make_bench: MakeBench,
 ) -> None:
     broken: list[Fault] = []
@@ -217,7 +221,7 @@ def test_run_at_start_survives_a_crash_between_first_sight_and_claim(
     assert started(bench) == [NOON]
 
 
-def test_a_start_in_the_past_runs_nothing_from_before_the_first_sight(
+def test_a_start_in_the_past_runs_nothing_from_before_the_registration(
     make_bench: MakeBench,
 ) -> None:
     bench = make_bench(trigger("start_time: 1970-01-01T00:05:00, catch_up: all"))
@@ -310,7 +314,7 @@ def run_until_caught_up(found: Bench) -> None:
 
 
 class Deaths:
-    """A process that dies after so many writes: whatever it would still write is not carried out."""
+    """A process that dies after so many writes: no later write is carried out."""
 
     def __init__(self) -> None:
         self.writes: int | None = None
@@ -329,6 +333,8 @@ class Deaths:
         self.writes = None
 
 
+# Threads would make thousands of ticks slow on a busy machine, and the law does not depend on them.
+@mock.patch("shared.engine.tick.tick.ThreadPoolExecutor", InlineExecutor)
 @settings(max_examples=60, deadline=None)
 @given(
     schedule=st.sampled_from(SCHEDULES),
@@ -339,7 +345,7 @@ class Deaths:
     ),
     second=st.integers(0, 59),
 )
-def test_what_is_recorded_does_not_depend_on_how_time_was_cut_nor_on_who_ticked(
+def test_the_records_do_not_depend_on_the_times_of_the_ticks_nor_on_the_instances(
     tmp_path_factory: pytest.TempPathFactory,
     schedule: str,
     policy: str,
@@ -380,6 +386,8 @@ def test_what_is_recorded_does_not_depend_on_how_time_was_cut_nor_on_who_ticked(
     assert len(cut.workspace.bodies) <= len(ran)
 
 
-def test_the_bench_of_files_is_loaded(write_triggers: Callable[[str], Path]) -> None:
+def test_every_schedule_of_the_random_test_can_be_loaded(
+    write_triggers: Callable[[str], Path],
+) -> None:
     for schedule in SCHEDULES:
         bench(write_triggers(f"t: {{pipeline: scoring, schedule: {schedule % 'all'}}}"))

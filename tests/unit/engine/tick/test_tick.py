@@ -1,16 +1,18 @@
-"""One call of the timer function: what it claims, and what it leaves to the next."""
+"""One call of the timer function: the occurrences that it claims, and those that it leaves to the next."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from local.testing.app import HEAD, NOON, Bench, bench
+from local.testing.executor import InlineExecutor
 from local.testing.memory_table import Fault
 from shared.core.errors import LedgerUnavailable
 from shared.core.events import ScheduleEvent, deduplication_key
@@ -50,7 +52,7 @@ def ticks(found: Bench, minutes: int, *, every: int = 1) -> None:
         found.app.tick()
 
 
-def test_an_interval_counts_from_the_first_sight_cut_to_the_minute(make_bench: MakeBench) -> None:
+def test_an_interval_counts_from_the_registration_cut_to_the_minute(make_bench: MakeBench) -> None:
     bench = make_bench(EVERY_15)
     bench.clock.advance(seconds=20)
     bench.app.tick()
@@ -59,7 +61,7 @@ def test_an_interval_counts_from_the_first_sight_cut_to_the_minute(make_bench: M
     assert len(bench.workspace.bodies) == 3
 
 
-def test_run_at_start_runs_once_at_the_first_sight(make_bench: MakeBench) -> None:
+def test_run_at_start_runs_once_at_the_registration(make_bench: MakeBench) -> None:
     bench = make_bench(AT_START)
     bench.clock.advance(seconds=20)
     bench.app.tick()
@@ -88,7 +90,7 @@ def test_run_at_start_of_a_trigger_that_came_later_runs_though_ticks_went_before
     assert times(bench) == [NOON]
 
 
-def test_a_cron_fires_at_its_minutes_and_not_before_its_first_sight(make_bench: MakeBench) -> None:
+def test_a_cron_fires_at_its_minutes_and_not_before_its_registration(make_bench: MakeBench) -> None:
     bench = make_bench(CRON)
     bench.app.tick()
     ticks(bench, 120)
@@ -123,7 +125,9 @@ def test_a_clock_that_jumps_back_repeats_nothing(make_bench: MakeBench) -> None:
     assert len(bench.workspace.bodies) == 2
 
 
-def test_what_a_tick_could_not_claim_the_next_one_claims(make_bench: MakeBench) -> None:
+def test_an_occurrence_that_a_tick_could_not_claim_is_claimed_by_the_next(
+    make_bench: MakeBench,
+) -> None:
     broken: list[Fault] = []
     bench = make_bench(
         EVERY_15, fault=lambda call: broken[0] if broken and call == "transact" else None
@@ -139,7 +143,7 @@ def test_what_a_tick_could_not_claim_the_next_one_claims(make_bench: MakeBench) 
     assert times(bench) == [NOON + timedelta(minutes=15)]
 
 
-def test_what_was_claimed_before_the_ledger_failed_is_sent(make_bench: MakeBench) -> None:
+def test_a_claim_from_before_the_ledger_failed_is_sent(make_bench: MakeBench) -> None:
     transactions: list[int] = []
     due = [False]
 
@@ -168,7 +172,7 @@ def test_what_was_claimed_before_the_ledger_failed_is_sent(make_bench: MakeBench
     assert {row.trigger for row in found.submissions()} == {"first", "second"}
 
 
-def test_one_triggers_failure_does_not_hold_up_the_others(make_bench: MakeBench) -> None:
+def test_a_refused_post_of_one_trigger_does_not_delay_the_others(make_bench: MakeBench) -> None:
     bench = make_bench(
         """
         first: {pipeline: scoring, schedule: {cron: "30 * * * *"}}
@@ -182,7 +186,7 @@ def test_one_triggers_failure_does_not_hold_up_the_others(make_bench: MakeBench)
     assert {found.state for found in report.sent} == {State.DEAD, State.SUBMITTED}
 
 
-def test_a_changed_schedule_looks_only_forward(
+def test_a_changed_schedule_starts_nothing_of_the_past(
     make_bench: MakeBench, write_triggers: Callable[[str], Path]
 ) -> None:
     bench = make_bench(EVERY_15)
@@ -214,6 +218,8 @@ def test_an_idle_tick_with_1000_triggers_takes_few_storage_calls(tmp_path: Path)
     assert found.table.calls - before == {"get": 1, "page": 4, "transact": 1}
 
 
+# Threads would make thousands of ticks slow on a busy machine, and the law does not depend on them.
+@mock.patch("shared.engine.tick.tick.ThreadPoolExecutor", InlineExecutor)
 @settings(deadline=None)
 @given(
     cuts=st.lists(st.integers(1, 500), min_size=1, max_size=12),
@@ -241,7 +247,7 @@ def test_no_cut_of_time_into_ticks_makes_an_occurrence_run_twice_or_off_schedule
     assert max(every, default=NOON) + timedelta(minutes=7) > found.clock.now()
 
 
-def test_the_tick_remembers_when_it_was(make_bench: MakeBench) -> None:
+def test_a_tick_records_when_it_was(make_bench: MakeBench) -> None:
     bench = make_bench(EVERY_15)
     bench.app.tick()
     tick = bench.app.services.ledger.tick.read()
@@ -255,7 +261,7 @@ second: {pipeline: scoring, schedule: {cron: "30 * * * *"}}
 """
 
 
-def test_a_trigger_whose_row_somebody_edited_does_not_keep_the_others(
+def test_a_trigger_with_an_edited_row_does_not_stop_the_others(
     make_bench: MakeBench, caplog: pytest.LogCaptureFixture
 ) -> None:
     bench = make_bench(TWO)
@@ -268,7 +274,7 @@ def test_a_trigger_whose_row_somebody_edited_does_not_keep_the_others(
     assert "trigger_unreadable" in actions
 
 
-def test_an_occurrence_whose_row_somebody_edited_does_not_keep_the_others(
+def test_an_occurrence_with_an_edited_row_does_not_stop_the_others(
     make_bench: MakeBench,
 ) -> None:
     bench = make_bench(TWO)
@@ -282,7 +288,7 @@ def test_an_occurrence_whose_row_somebody_edited_does_not_keep_the_others(
     assert [found.trigger for found in report.sent] == ["second"]
 
 
-def test_a_triggers_bug_does_not_keep_the_others_and_its_occurrence_is_tried_again(
+def test_an_unexpected_error_of_one_trigger_does_not_stop_the_others_and_is_retried(
     make_bench: MakeBench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bench = make_bench(TWO)

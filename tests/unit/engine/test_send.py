@@ -1,4 +1,4 @@
-"""The second verb: when a claim is sent, and what is recorded."""
+"""The second step of an event: when its claim is sent, and what is recorded."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def accept(bench: Bench) -> Submission:
         (OutcomeKind.REFUSED, State.DEAD),
     ],
 )
-def test_what_went_wrong_is_recorded_and_the_call_succeeds(
+def test_a_failed_post_is_recorded_and_the_call_succeeds(
     make_bench: MakeBench, kind: OutcomeKind, state: State
 ) -> None:
     bench = make_bench(NIGHTLY)
@@ -101,7 +101,7 @@ def test_a_submission_whose_pipeline_changed_meanwhile_is_held(
     assert bench.submissions() == [held]
 
 
-def test_when_the_outcome_cannot_be_recorded_it_fails_loudly_and_stays_claimed(
+def test_if_the_outcome_cannot_be_recorded_the_call_fails_and_the_claim_stays(
     make_bench: MakeBench,
 ) -> None:
     broken: list[Fault] = []
@@ -113,7 +113,7 @@ def test_when_the_outcome_cannot_be_recorded_it_fails_loudly_and_stays_claimed(
     assert [found.state for found in bench.submissions()] == [State.SUBMITTING]
 
 
-def test_a_second_run_is_logged_loudly(
+def test_a_second_run_is_logged_as_an_error(
     make_bench: MakeBench, caplog: pytest.LogCaptureFixture
 ) -> None:
     bench = make_bench(NIGHTLY)

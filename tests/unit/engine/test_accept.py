@@ -1,4 +1,4 @@
-"""The first verb: what becomes a submission, and what is ignored and why."""
+"""The first step of an event: it becomes a submission, or it is ignored with a reason."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ new-data:
 """
 
 
-def notice(path: str, container: str = "data") -> BlobNotification:
+def notification(path: str, container: str = "data") -> BlobNotification:
     return BlobNotification(trigger="new-data", container=container, path=path)
 
 
 def start(bench: Bench, path: str) -> Submission | Ignored:
-    return start_event(bench.app.services, notice(path))
+    return start_event(bench.app.services, notification(path))
 
 
 def test_a_new_blob_starts_a_run_with_its_whole_path(make_bench: MakeBench) -> None:
@@ -97,7 +97,7 @@ def test_without_faults_a_blob_costs_two_transactions_one_head_and_one_post(
         ("incoming/gone.csv", "data", "vanished"),
     ],
 )
-def test_what_does_not_match_is_ignored_and_the_log_says_why(
+def test_a_blob_that_does_not_match_is_ignored_and_the_log_says_why(
     make_bench: MakeBench,
     caplog: pytest.LogCaptureFixture,
     path: str,
@@ -106,7 +106,7 @@ def test_what_does_not_match_is_ignored_and_the_log_says_why(
 ) -> None:
     bench = make_bench(NEW_DATA)
     caplog.set_level(logging.INFO)
-    result = start_event(bench.app.services, notice(path, container))
+    result = start_event(bench.app.services, notification(path, container))
     assert isinstance(result, Ignored)
     assert reason in result.reason
     (record,) = [one for one in caplog.records if one.__dict__.get("action") == "event_ignored"]
@@ -115,7 +115,7 @@ def test_what_does_not_match_is_ignored_and_the_log_says_why(
     assert bench.workspace.bodies == []
 
 
-def test_a_blob_that_does_not_match_by_name_is_not_even_looked_at(make_bench: MakeBench) -> None:
+def test_a_blob_that_does_not_match_by_name_costs_no_head(make_bench: MakeBench) -> None:
     bench = make_bench(NEW_DATA)
     start(bench, "incoming/a.txt")
     assert bench.blobs.heads == 0
@@ -145,7 +145,7 @@ def test_the_upload_that_woke_a_sleeping_app_counts(make_bench: MakeBench) -> No
     assert isinstance(start(bench, "incoming/a.csv"), Submission)
 
 
-def test_the_cutoff_stays_where_the_first_sight_put_it(make_bench: MakeBench) -> None:
+def test_the_cutoff_stays_where_the_registration_put_it(make_bench: MakeBench) -> None:
     bench = make_bench(NEW_DATA)
     bench.blobs.put("incoming/a.csv", bench.clock)
     start(bench, "incoming/a.csv")
@@ -173,7 +173,7 @@ def test_start_at_an_instant_takes_blobs_from_then_on(make_bench: MakeBench) -> 
     assert isinstance(start(bench, "incoming/late.csv"), Submission)
 
 
-def test_a_blob_trigger_that_moved_to_another_folder_has_a_new_first_sight(
+def test_a_blob_trigger_that_moved_to_another_folder_is_registered_again(
     make_bench: MakeBench, write_triggers: Callable[[str], Path]
 ) -> None:
     bench = make_bench(NEW_DATA)
@@ -267,7 +267,7 @@ def test_true_and_1_are_different_bodies(make_bench: MakeBench) -> None:
         start_event(bench.app.services, call(True))
 
 
-def test_what_the_caller_sets_replaces_the_files_value_and_is_never_a_template(
+def test_a_callers_value_replaces_the_files_value_and_is_never_a_template(
     make_bench: MakeBench,
 ) -> None:
     bench = make_bench(ON_DEMAND)
@@ -276,7 +276,7 @@ def test_what_the_caller_sets_replaces_the_files_value_and_is_never_a_template(
     assert parameters == {"day": "{{ 7*7 }}", "level": "True"}
 
 
-def test_a_missing_key_that_a_template_needs_is_the_callers_mistake(make_bench: MakeBench) -> None:
+def test_a_missing_key_that_a_template_needs_is_the_callers_error(make_bench: MakeBench) -> None:
     bench = make_bench(ON_DEMAND)
     with pytest.raises(InvalidRequest) as raised:
         start_event(bench.app.services, call(None))
