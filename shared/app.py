@@ -30,7 +30,8 @@ from shared.engine.tick.tick import TickReport, run_tick
 from shared.ledger.ledger import Ledger
 from shared.ledger.table.protocol import Table
 from shared.operations.submissions import start
-from shared.web.api.routes import Api
+from shared.web.api import openapi  # noqa: F401 — importing the module declares the API's routes
+from shared.web.registry import Api
 
 logger = logging.getLogger(__name__)
 
