@@ -10,8 +10,8 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from local.chaos.checks import Report
 from local.chaos.options import BUGS, ChaosOptions
-from local.chaos.report import Report
 from local.chaos.run import run
 from local.chaos.workers import WorkerStuck
 from local.processes.child import ChildFailed

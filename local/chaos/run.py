@@ -13,11 +13,10 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from local.chaos.checks import judge
+from local.chaos.checks import Counts, Report, judge
 from local.chaos.environment import Environment
 from local.chaos.options import CRASH_POINTS, ChaosOptions
 from local.chaos.plan import Delivery, make_plan
-from local.chaos.report import Counts, Report
 from local.chaos.workers import SKEW, Note
 from local.standins.azurite import Azurite
 from shared.core.submissions import LEASE

@@ -10,10 +10,14 @@ from enum import StrEnum
 from typing import Any
 
 import requests
+from azure.core.exceptions import ServiceRequestError, ServiceResponseError
+from azure.core.pipeline.transport import RequestsTransport
+from azure.core.rest import HttpRequest, HttpResponse
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPResponse, Retry
 from urllib3.exceptions import ProtocolError
 
+from local.testing.memory_table import Fault
 from shared.clients.http_connections import POOL_SIZE
 
 OUTAGE_REQUESTS = 30
@@ -91,6 +95,32 @@ class FaultyAdapter(HTTPAdapter):
             body=io.BytesIO(body.encode()), headers=headers, status=status, preload_content=False
         )
         return self.build_response(request, raw)
+
+
+class FaultyTransport(RequestsTransport):  # type: ignore[misc]  # azure-core exports it lazily, as Any
+    """The requests transport, but some calls go wrong.
+
+    Args:
+        fault: Asked before each request with its method and path; what it returns goes wrong.
+    """
+
+    def __init__(self, fault: Callable[[str, str], Fault | None]) -> None:
+        super().__init__()
+        self._fault = fault
+
+    def send(self, request: HttpRequest, **options: Any) -> HttpResponse:  # noqa: ANN401 — azure-core's own options
+        """Send a request, or lose it, or lose its answer."""
+        fault = self._fault(request.method, request.url)
+        if fault is Fault.NOT_CARRIED_OUT:
+            raise ServiceRequestError("the connection was refused, as a test wanted")
+        answer: HttpResponse = super().send(request, **dict(options))
+        if fault is Fault.ANSWER_LOST:
+            answer.read()
+            raise ServiceResponseError("the connection was reset, as a test wanted")
+        if fault is Fault.SENT_TWICE:
+            answer.read()
+            answer = super().send(request, **dict(options))
+        return answer
 
 
 class StorageChance:

@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 import pytest
 
+from local.chaos.checks import Report
 from local.chaos.options import ChaosOptions
-from local.chaos.report import Report
 from local.chaos.run import run
 from local.standins.azurite import Azurite
 

@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
+from local.chaos.checks import Report
 from local.chaos.environment import IDENTITY_FAULTS
 from local.chaos.faults import POST_FAULTS
 from local.chaos.options import CRASH_POINTS, ChaosOptions
-from local.chaos.report import Report
 from local.standins.storage_faults import StorageFault
 
 pytestmark = [

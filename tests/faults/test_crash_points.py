@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
+from local.chaos.checks import Report
 from local.chaos.options import CRASH_POINTS, ChaosOptions
-from local.chaos.report import Report
 
 pytestmark = [pytest.mark.azurite, pytest.mark.xdist_group("faults")]
 

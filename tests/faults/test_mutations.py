@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
+from local.chaos.checks import Report
 from local.chaos.options import BUGS, ChaosOptions
-from local.chaos.report import Report
 from local.standins.workspace.search import SearchMode
 
 pytestmark = [

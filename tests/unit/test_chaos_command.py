@@ -8,10 +8,9 @@ import pytest
 from click.testing import CliRunner
 
 from cli import chaos as command
-from local.chaos.checks import Checks
+from local.chaos.checks import Checks, Counts, Report
 from local.chaos.faults import FaultBook
 from local.chaos.options import ChaosOptions
-from local.chaos.report import Counts, Report
 from local.chaos.workers import WorkerStuck
 from local.standins.workspace.search import SearchMode
 
