@@ -28,7 +28,7 @@ from local.processes.host import HostOptions, HostProcess
 from local.standins.azurite import ACCOUNT, Azurite
 from local.standins.identity import IdentityEndpoint
 from local.standins.workspace.runs import Progress
-from local.standins.workspace.server import Workspace
+from local.standins.workspace.server import WorkspaceStandIn
 
 CONTAINER = "azureml-blobstore-local"
 EMULATED = "UseDevelopmentStorage=true"
@@ -98,7 +98,9 @@ class Stack:
             )
             self.identity = closing.enter_context(IdentityEndpoint())
             self.workspace = closing.enter_context(
-                Workspace(secret=self.identity.secret, progress=progress, port=workspace_port)
+                WorkspaceStandIn(
+                    secret=self.identity.secret, progress=progress, port=workspace_port
+                )
             )
             self.settings = self._make_settings(dict(settings or {}), shared=azurite is not None)
             self.container = self.settings.get("DATA_CONTAINER", CONTAINER)

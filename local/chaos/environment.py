@@ -26,7 +26,7 @@ from local.standins.azurite import Azurite
 from local.standins.identity import IdentityEndpoint, IdentityFault
 from local.standins.workspace.runs import Progress
 from local.standins.workspace.search import SearchVisibility
-from local.standins.workspace.server import Workspace
+from local.standins.workspace.server import WorkspaceStandIn
 from shared.ledger.table.azure import AzureTable
 
 TOKEN_LIFE = timedelta(seconds=304)
@@ -73,7 +73,7 @@ class Environment:
             tls = _certify(folder / "ca.pem")
             self._identity = closing.enter_context(IdentityEndpoint(lifetime=TOKEN_LIFE))
             self.workspace = closing.enter_context(
-                Workspace(
+                WorkspaceStandIn(
                     secret=self._identity.secret,
                     clock=self.now,
                     token_clock=lambda: datetime.now(UTC),
@@ -81,7 +81,9 @@ class Environment:
                     tls=tls,
                 )
             )
-            self.workspace.sight = SearchVisibility(mode=options.search, lag=options.lag)
+            self.workspace.search_visibility = SearchVisibility(
+                mode=options.search, lag=options.lag
+            )
             self._posts = PostFaults(
                 self.book,
                 seed=options.seed,

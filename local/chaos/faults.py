@@ -11,8 +11,8 @@ from datetime import datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
 
-from local.standins.http_server import Request
-from local.standins.workspace.faults import Fault, FaultKind, Route
+from local.standins.http_server import IncomingRequest
+from local.standins.workspace.faults import FaultKind, WorkspaceFault, WorkspaceRoute
 
 DEADLINE = timedelta(seconds=3)
 """For a whole call of a worker, in real time, where the product has two minutes."""
@@ -22,7 +22,7 @@ _LATE = DEADLINE.total_seconds() * 0.6
 _PAGE = "<html><head><title>502</title></head><body>Bad <b>gateway</b></body></html>"
 LATE_ANSWER = "late answer after the lease"
 
-type MakeFault = Callable[[random.Random, datetime], Fault]
+type MakeFault = Callable[[random.Random, datetime], WorkspaceFault]
 
 
 class FaultBook:
@@ -78,18 +78,18 @@ class PostFaults:
         self._lock = threading.Lock()
         self.active = True
 
-    def decide(self, route: Route, request: Request) -> Fault | None:
+    def decide(self, route: WorkspaceRoute, request: IncomingRequest) -> WorkspaceFault | None:
         """Return what a request gets instead of its true answer; None when nothing goes wrong."""
         if not self.active:
             return None
-        key = stamp_of(request.body) if route is Route.SUBMIT else request.path
+        key = stamp_of(request.body) if route is WorkspaceRoute.SUBMIT else request.path
         with self._lock:
             self._calls[key] += 1
             number = self._calls[key]
         dice = random.Random(f"post:{self._seed}:{key}:{number}")  # noqa: S311 — it must be repeatable
         if dice.random() >= self._share:
             return None
-        if route is not Route.SUBMIT:
+        if route is not WorkspaceRoute.SUBMIT:
             name = dice.choice(sorted(READ_FAULTS))
             self._book.note(f"{route}: {name}", None)
             return READ_FAULTS[name](dice, self._now())
@@ -109,15 +109,15 @@ def stamp_of(body: bytes) -> str:
 
 def _status(status: int) -> MakeFault:
     """Return an orderly error; whether a run was made all the same is for chance to say."""
-    return lambda dice, _now: Fault(status=status, accepted=dice.random() < 0.5)
+    return lambda dice, _now: WorkspaceFault(status=status, accepted=dice.random() < 0.5)
 
 
-def _page(dice: random.Random, _now: datetime) -> Fault:
-    return Fault(status=dice.choice((200, 502)), accepted=dice.random() < 0.5, body=_PAGE)
+def _page(dice: random.Random, _now: datetime) -> WorkspaceFault:
+    return WorkspaceFault(status=dice.choice((200, 502)), accepted=dice.random() < 0.5, body=_PAGE)
 
 
 def _throttled(headers: Callable[[random.Random, datetime], dict[str, str]]) -> MakeFault:
-    return lambda dice, now: Fault(status=429, headers=headers(dice, now))
+    return lambda dice, now: WorkspaceFault(status=429, headers=headers(dice, now))
 
 
 def _date(dice: random.Random, now: datetime) -> dict[str, str]:
@@ -132,32 +132,38 @@ POST_FAULTS: dict[str, MakeFault] = {
     ),
     "429 with Retry-After as a date": _throttled(_date),
     **{str(status): _status(status) for status in (408, 500, 502, 503, 504)},
-    "dropped": lambda _dice, _now: Fault(fault_kind=FaultKind.DROP),
-    "accepted, then dropped": lambda _dice, _now: Fault(fault_kind=FaultKind.DROP, accepted=True),
-    "accepted, then reset": lambda _dice, _now: Fault(fault_kind=FaultKind.RESET, accepted=True),
-    "accepted, then hung": lambda _dice, _now: Fault(
+    "dropped": lambda _dice, _now: WorkspaceFault(fault_kind=FaultKind.DROP),
+    "accepted, then dropped": lambda _dice, _now: WorkspaceFault(
+        fault_kind=FaultKind.DROP, accepted=True
+    ),
+    "accepted, then reset": lambda _dice, _now: WorkspaceFault(
+        fault_kind=FaultKind.RESET, accepted=True
+    ),
+    "accepted, then hung": lambda _dice, _now: WorkspaceFault(
         fault_kind=FaultKind.HANG, accepted=True, seconds=_HANG
     ),
-    "accepted, then a broken TLS record": lambda _dice, _now: Fault(
+    "accepted, then a broken TLS record": lambda _dice, _now: WorkspaceFault(
         fault_kind=FaultKind.BROKEN_TLS, accepted=True
     ),
-    "truncated JSON": lambda _dice, _now: Fault(fault_kind=FaultKind.TRUNCATE),
+    "truncated JSON": lambda _dice, _now: WorkspaceFault(fault_kind=FaultKind.TRUNCATE),
     "HTML page": _page,
-    "empty body": lambda dice, _now: Fault(status=200, body="", accepted=dice.random() < 0.5),
-    "slow drip beyond the deadline": lambda _dice, _now: Fault(
+    "empty body": lambda dice, _now: WorkspaceFault(
+        status=200, body="", accepted=dice.random() < 0.5
+    ),
+    "slow drip beyond the deadline": lambda _dice, _now: WorkspaceFault(
         fault_kind=FaultKind.DRIP, seconds=0.05
     ),
-    "200 without id": lambda _dice, _now: Fault(fault_kind=FaultKind.NO_ID),
-    LATE_ANSWER: lambda _dice, _now: Fault(fault_kind=FaultKind.LATE, seconds=_LATE),
+    "200 without id": lambda _dice, _now: WorkspaceFault(fault_kind=FaultKind.NO_ID),
+    LATE_ANSWER: lambda _dice, _now: WorkspaceFault(fault_kind=FaultKind.LATE, seconds=_LATE),
 }
 """What a POST may get."""
 
 READ_FAULTS: dict[str, MakeFault] = {
     "429": POST_FAULTS["429 with Retry-After in seconds"],
-    "500": lambda _dice, _now: Fault(status=500),
-    "503": lambda _dice, _now: Fault(status=503),
-    "dropped": lambda _dice, _now: Fault(fault_kind=FaultKind.DROP),
-    "truncated": lambda _dice, _now: Fault(fault_kind=FaultKind.TRUNCATE),
-    "HTML page": lambda _dice, _now: Fault(status=502, body=_PAGE),
+    "500": lambda _dice, _now: WorkspaceFault(status=500),
+    "503": lambda _dice, _now: WorkspaceFault(status=503),
+    "dropped": lambda _dice, _now: WorkspaceFault(fault_kind=FaultKind.DROP),
+    "truncated": lambda _dice, _now: WorkspaceFault(fault_kind=FaultKind.TRUNCATE),
+    "HTML page": lambda _dice, _now: WorkspaceFault(status=502, body=_PAGE),
 }
 """What a search, or a look at a run, may get."""

@@ -10,9 +10,9 @@ from urllib.parse import parse_qsl, urlsplit
 
 from local.host.blobs import Blob, BlobQueue
 from local.host.log import logger, run_logged
-from local.host.routes import BLOBS_EXTENSION, AuthLevel, Keys, Route
+from local.host.routes import BLOBS_EXTENSION, AuthLevel, HostRoute, Keys
 from local.host.runtime import Function, HttpAnswer, Result, Runtime
-from local.standins.http_server import Answer, Request
+from local.standins.http_server import Answer, IncomingRequest
 
 FUNCTIONS = "/admin/functions"
 WEBHOOK = "/runtime/webhooks/blobs"
@@ -29,7 +29,7 @@ class HttpSide:
         self,
         runtime: Runtime,
         *,
-        routes: list[Route],
+        routes: list[HostRoute],
         keys: Keys,
         blobs: BlobQueue,
         run_timer: Callable[[str], None],
@@ -40,7 +40,7 @@ class HttpSide:
         self._blobs = blobs
         self._run_timer = run_timer
 
-    def handle(self, request: Request) -> Answer:
+    def handle(self, request: IncomingRequest) -> Answer:
         """Answer a request."""
         path = request.path
         if path.startswith("/admin/"):
@@ -59,11 +59,13 @@ class HttpSide:
                 return self._call(route, request, params)
         return Answer(status=404)
 
-    def _allowed(self, request: Request, level: AuthLevel, name: str) -> bool:
+    def _allowed(self, request: IncomingRequest, level: AuthLevel, name: str) -> bool:
         given = request.headers.get("x-functions-key") or request.query.get("code")
         return self._keys.allow(given, level=level, name=name)
 
-    def _call(self, route: Route, request: Request, params: Mapping[str, str]) -> Answer:
+    def _call(
+        self, route: HostRoute, request: IncomingRequest, params: Mapping[str, str]
+    ) -> Answer:
         headers = _join((name.lower(), value) for name, value in request.headers.items())
         query = _join(parse_qsl(urlsplit(request.target).query, keep_blank_values=True))
 
@@ -88,7 +90,7 @@ class HttpSide:
         }
         return Answer(status=answer.status, headers=headers, body=answer.body)
 
-    def _admin(self, request: Request) -> Answer:
+    def _admin(self, request: IncomingRequest) -> Answer:
         if request.method == "GET" and request.path == "/admin/host/status":
             value = {
                 "id": "local",
@@ -109,7 +111,7 @@ class HttpSide:
             return Answer(status=405)
         return self._start(function, request)
 
-    def _start(self, function: Function, request: Request) -> Answer:
+    def _start(self, function: Function, request: IncomingRequest) -> Answer:
         try:
             given = json.loads(request.body or b"{}").get("input") or ""
         except (ValueError, AttributeError):
@@ -126,7 +128,7 @@ class HttpSide:
         self._blobs.put(Blob(function=function.name, container=container, name=name))
         return Answer(status=202)
 
-    def _webhook(self, request: Request) -> Answer:
+    def _webhook(self, request: IncomingRequest) -> Answer:
         name = request.query.get("functionName", "").removeprefix(WEBHOOK_PREFIX)
         function = self._runtime.functions.get(name)
         if function is None or function.trigger.get("source") != "EventGrid":

@@ -69,7 +69,7 @@ class Keys:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Route:
+class HostRoute:
     """An HTTP function's route.
 
     Attributes:
@@ -96,7 +96,7 @@ class Route:
         }
 
 
-def read_routes(functions: Iterable[Function], *, prefix: str) -> list[Route]:
+def read_routes(functions: Iterable[Function], *, prefix: str) -> list[HostRoute]:
     """Read the routes of all HTTP functions, in their order.
 
     Raises:
@@ -112,7 +112,7 @@ def read_routes(functions: Iterable[Function], *, prefix: str) -> list[Route]:
             part for part in (prefix, binding.get("route") or function.name) if part
         )
         routes.append(
-            Route(
+            HostRoute(
                 function=function.name,
                 template=template,
                 pattern=_compile(template, function.name),

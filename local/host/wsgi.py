@@ -23,7 +23,7 @@ from local.host.blobs import BlobQueue
 from local.host.http import HttpSide
 from local.host.routes import Keys, read_routes
 from local.host.runtime import Function, HttpAnswer, Result, Runtime
-from local.standins.http_server import MAX_BODY_BYTES, Request
+from local.standins.http_server import MAX_BODY_BYTES, IncomingRequest
 from shared.app import App
 
 HTTP_MODULE = "http_trigger"
@@ -115,7 +115,7 @@ class WsgiApp:
         return [answer.body]
 
 
-def _read(environ: Mapping[str, Any]) -> Request:
+def _read(environ: Mapping[str, Any]) -> IncomingRequest:
     headers = Message()
     for name, value in environ.items():
         if name.startswith("HTTP_"):
@@ -126,7 +126,7 @@ def _read(environ: Mapping[str, Any]) -> Request:
     target = f"{path.partition('?')[0]}?{query}" if query else path
     stream: io.BufferedIOBase = environ["wsgi.input"]
     length = min(int(environ.get("CONTENT_LENGTH") or 0), MAX_BODY_BYTES)
-    return Request(
+    return IncomingRequest(
         method=environ["REQUEST_METHOD"],
         target=target,
         headers=headers,

@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class IncomingRequest:
     """A request as it came.
 
     Attributes:
@@ -122,7 +122,7 @@ class Wire:
 
 
 type Misbehaviour = Callable[[Wire], None]
-type Handler = Callable[[Request], Answer | Misbehaviour]
+type RequestHandler = Callable[[IncomingRequest], Answer | Misbehaviour]
 
 
 class _Connection(http.server.BaseHTTPRequestHandler):
@@ -146,7 +146,7 @@ class _Connection(http.server.BaseHTTPRequestHandler):
             return
         scheme = "https" if isinstance(self.connection, ssl.SSLSocket) else "http"
         host = self.headers.get("Host") or "{}:{}".format(*self.server.server_address[:2])
-        request = Request(
+        request = IncomingRequest(
             method=self.command,
             target=self.path,
             headers=self.headers,
@@ -194,7 +194,7 @@ class _Server(socketserver.ThreadingTCPServer):
     daemon_threads = False
     request_queue_size = 256
 
-    def __init__(self, handler: Handler, *, port: int, tls: ssl.SSLContext | None) -> None:
+    def __init__(self, handler: RequestHandler, *, port: int, tls: ssl.SSLContext | None) -> None:
         self.closing = threading.Event()
         self._handler = handler
         self._tls = tls
@@ -202,7 +202,7 @@ class _Server(socketserver.ThreadingTCPServer):
         self._lock = threading.Lock()
         super().__init__(("127.0.0.1", port), _Connection)
 
-    def handle(self, request: Request) -> Answer | Misbehaviour:
+    def handle(self, request: IncomingRequest) -> Answer | Misbehaviour:
         try:
             return self._handler(request)
         except Exception:
@@ -246,7 +246,7 @@ class HttpServer:
     """
 
     def __init__(
-        self, handler: Handler, *, port: int = 0, tls: ssl.SSLContext | None = None
+        self, handler: RequestHandler, *, port: int = 0, tls: ssl.SSLContext | None = None
     ) -> None:
         self._server = _Server(handler, port=port, tls=tls)
         self.port: int = self._server.server_address[1]

@@ -24,7 +24,7 @@ from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Self
 
-from local.standins.http_server import Answer, HttpServer, Misbehaviour, Request, Wire
+from local.standins.http_server import Answer, HttpServer, IncomingRequest, Misbehaviour, Wire
 from local.standins.tokens import sign_token
 
 API_VERSION = "2019-08-01"
@@ -122,7 +122,7 @@ class IdentityEndpoint:
         """Stop it. Idempotent."""
         self._server.close()
 
-    def _handle(self, request: Request) -> Answer | Misbehaviour:
+    def _handle(self, request: IncomingRequest) -> Answer | Misbehaviour:
         if request.path != PATH:
             return _refuse(404, "nothing is here")
         if request.method != "GET":

@@ -15,7 +15,7 @@ from local.processes.host import HostOptions
 from local.stack import Stack
 from local.standins.azurite import Azurite
 from local.standins.identity import IdentityFault
-from local.standins.workspace.faults import Fault, FaultKind
+from local.standins.workspace.faults import FaultKind, WorkspaceFault
 from shared.web.api.openapi import ROUTES
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -229,10 +229,10 @@ def test_with_the_ledger_down_every_function_fails_loudly_and_nothing_is_sent(
 def test_azure_ml_down_is_recorded_and_the_call_succeeds(open_stack: Callable[..., Stack]) -> None:
     stack = open_stack()
     stack.workspace.faults.add(
-        Fault(status=500),
-        Fault(fault_kind=FaultKind.DROP, accepted=True),
-        Fault(status=404),
-        Fault(status=429),
+        WorkspaceFault(status=500),
+        WorkspaceFault(fault_kind=FaultKind.DROP, accepted=True),
+        WorkspaceFault(status=404),
+        WorkspaceFault(status=429),
     )
     states = [stack.call("POST", CALL).json()["state"] for _ in range(5)]
     assert states == ["unknown", "unknown", "dead", "pending", "submitted"]

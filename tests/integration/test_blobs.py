@@ -16,7 +16,7 @@ from azure.core.credentials import AccessTokenInfo, TokenRequestOptions
 from azure.storage.blob import BlobServiceClient, ContainerClient
 
 from local.standins.azurite import Azurite
-from local.standins.http_server import Answer, HttpServer, Request
+from local.standins.http_server import Answer, HttpServer, IncomingRequest
 from shared.clients.blob_storage import Blobs
 from shared.clients.identity import Tokens
 from shared.core.errors import SettingError, StorageUnavailable
@@ -255,7 +255,7 @@ def test_a_missing_role_is_named_with_the_identity(
 ) -> None:
     seen: list[str] = []
 
-    def refuse(request: Request) -> Answer:
+    def refuse(request: IncomingRequest) -> Answer:
         seen.append(request.headers["Authorization"])
         return Answer(status=403, headers={"x-ms-error-code": "AuthorizationPermissionMismatch"})
 

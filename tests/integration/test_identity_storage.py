@@ -12,7 +12,7 @@ from azure.storage.blob import BlobServiceClient
 
 from local.standins.azurite import ACCOUNT, KEY, Azurite
 from local.standins.identity import IdentityEndpoint
-from local.standins.workspace.server import Workspace
+from local.standins.workspace.server import WorkspaceStandIn
 from shared.app import build
 from shared.core.events import BlobNotification
 from shared.core.submissions import State, Submission
@@ -58,7 +58,7 @@ def test_blobs_and_ledger_are_reached_with_one_token_for_storage(
         container.upload_blob("incoming/a +%41.csv", b"1")
     with (
         IdentityEndpoint() as identity,
-        Workspace(secret=identity.secret) as workspace,
+        WorkspaceStandIn(secret=identity.secret) as workspace,
     ):
         environment = {
             "TRIGGERS_FILE": str(file),

@@ -17,14 +17,14 @@ from local.chaos.checks import NO_FAULT, Checks, judge
 from local.chaos.faults import FaultBook
 from local.chaos.options import CRASH_POINTS, START, ChaosOptions
 from local.chaos.plan import PlannedEvent, facts_by_name, make_plan, triggers_file
-from local.standins.http_server import Answer, HttpServer, Misbehaviour, Request
+from local.standins.http_server import Answer, HttpServer, IncomingRequest, Misbehaviour
 from local.standins.storage_faults import (
     OUTAGE_REQUESTS,
     FaultyAdapter,
     StorageChance,
     StorageFault,
 )
-from local.standins.workspace.faults import Fault, FaultKind
+from local.standins.workspace.faults import FaultKind, WorkspaceFault
 from local.standins.workspace.runs import RunStore, StoredRun
 from local.testing.memory_table import MemoryTable
 from shared.clients.http_connections import kept_alive_session
@@ -185,7 +185,7 @@ def storage() -> Iterator[tuple[HttpServer, list[str]]]:
     """Give a service that notes what reaches it."""
     reached: list[str] = []
 
-    def handle(request: Request) -> Answer:
+    def handle(request: IncomingRequest) -> Answer:
         reached.append(request.path)
         return Answer(body=b"done")
 
@@ -228,8 +228,8 @@ def test_a_broken_tls_record_is_an_error_of_tls(
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("127.0.0.1").configure_cert(context)
 
-    def handle(_: Request) -> Answer | Misbehaviour:
-        return Fault(fault_kind=FaultKind.BROKEN_TLS, accepted=True).apply(Answer)
+    def handle(_: IncomingRequest) -> Answer | Misbehaviour:
+        return WorkspaceFault(fault_kind=FaultKind.BROKEN_TLS, accepted=True).apply(Answer)
 
     with (
         HttpServer(handle, tls=context) as server,

@@ -12,10 +12,10 @@ import pytest
 import requests
 
 from local.standins.identity import IdentityEndpoint
-from local.standins.workspace.faults import Fault, FaultKind, Route
+from local.standins.workspace.faults import FaultKind, WorkspaceFault, WorkspaceRoute
 from local.standins.workspace.runs import EnumStyle, Progress, RunStatus
 from local.standins.workspace.search import SearchMode, SearchVisibility
-from local.standins.workspace.server import AUDIENCE, PIPELINE_ID, SCOPE_PATH, Workspace
+from local.standins.workspace.server import AUDIENCE, PIPELINE_ID, SCOPE_PATH, WorkspaceStandIn
 
 DOCUMENTED: dict[str, Any] = {
     "DataPathAssignments": {
@@ -58,7 +58,7 @@ class Clock:
 class Caller:
     """Calls a workspace with a good token, unless told otherwise."""
 
-    def __init__(self, workspace: Workspace, identity: IdentityEndpoint) -> None:
+    def __init__(self, workspace: WorkspaceStandIn, identity: IdentityEndpoint) -> None:
         self.workspace = workspace
         self.identity = identity
         self.session = requests.Session()
@@ -87,7 +87,7 @@ def clock() -> Clock:
 def caller(clock: Clock) -> Iterator[Caller]:
     with (
         IdentityEndpoint(clock=clock) as identity,
-        Workspace(secret=identity.secret, clock=clock) as workspace,
+        WorkspaceStandIn(secret=identity.secret, clock=clock) as workspace,
     ):
         made = Caller(workspace, identity)
         yield made
@@ -219,10 +219,10 @@ def test_no_token_and_no_cookie_is_recorded(caller: Caller) -> None:
 def test_an_orderly_fault_is_given_once_with_its_headers(caller: Caller) -> None:
     workspace = caller.workspace
     workspace.faults.add(
-        Fault(status=429, headers={"Retry-After": "7"}),
-        Fault(status=302, headers={"Location": "http://127.0.0.1:1/"}, body=""),
-        Fault(status=502, body="<html>gateway</html>"),
-        Fault(status=503, accepted=True),
+        WorkspaceFault(status=429, headers={"Retry-After": "7"}),
+        WorkspaceFault(status=302, headers={"Location": "http://127.0.0.1:1/"}, body=""),
+        WorkspaceFault(status=502, body="<html>gateway</html>"),
+        WorkspaceFault(status=503, accepted=True),
     )
     assert caller.submit(DOCUMENTED).headers["Retry-After"] == "7"
     assert caller.submit(DOCUMENTED).headers["Location"] == "http://127.0.0.1:1/"
@@ -235,7 +235,7 @@ def test_an_orderly_fault_is_given_once_with_its_headers(caller: Caller) -> None
 
 
 def test_a_refused_body_does_not_use_up_a_fault(caller: Caller) -> None:
-    caller.workspace.faults.add(Fault(status=500))
+    caller.workspace.faults.add(WorkspaceFault(status=500))
     assert caller.submit({}).status_code == 400
     assert caller.submit(DOCUMENTED).status_code == 500
 
@@ -245,14 +245,16 @@ def test_a_refused_body_does_not_use_up_a_fault(caller: Caller) -> None:
 def test_a_lost_answer_leaves_a_run_exactly_when_it_was_accepted(
     caller: Caller, fault_kind: FaultKind, accepted: bool
 ) -> None:
-    caller.workspace.faults.add(Fault(fault_kind=fault_kind, accepted=accepted, seconds=0.05))
+    caller.workspace.faults.add(
+        WorkspaceFault(fault_kind=fault_kind, accepted=accepted, seconds=0.05)
+    )
     with pytest.raises(requests.ConnectionError):
         caller.submit(DOCUMENTED)
     assert len(caller.workspace.runs.all()) == accepted
 
 
 def test_a_truncated_answer_promises_more_than_it_brings(caller: Caller) -> None:
-    caller.workspace.faults.add(Fault(fault_kind=FaultKind.TRUNCATE))
+    caller.workspace.faults.add(WorkspaceFault(fault_kind=FaultKind.TRUNCATE))
     with pytest.raises(requests.exceptions.ChunkedEncodingError) as raised:
         caller.submit(DOCUMENTED)
     assert "IncompleteRead" in str(raised.value)
@@ -261,13 +263,13 @@ def test_a_truncated_answer_promises_more_than_it_brings(caller: Caller) -> None
 
 @pytest.mark.parametrize("fault_kind", [FaultKind.DRIP, FaultKind.LATE])
 def test_a_slow_answer_is_whole_in_the_end(caller: Caller, fault_kind: FaultKind) -> None:
-    caller.workspace.faults.add(Fault(fault_kind=fault_kind, seconds=0.0001))
+    caller.workspace.faults.add(WorkspaceFault(fault_kind=fault_kind, seconds=0.0001))
     (run,) = [caller.submit(DOCUMENTED).json()["Id"]]
     assert run == caller.workspace.runs.all()[0].id
 
 
 def test_an_answer_without_an_id_is_otherwise_whole(caller: Caller) -> None:
-    caller.workspace.faults.add(Fault(fault_kind=FaultKind.NO_ID))
+    caller.workspace.faults.add(WorkspaceFault(fault_kind=FaultKind.NO_ID))
     entity = caller.submit(DOCUMENTED).json()
     assert "Id" not in entity
     assert entity["PipelineId"] == PIPELINE_ID
@@ -275,8 +277,8 @@ def test_an_answer_without_an_id_is_otherwise_whole(caller: Caller) -> None:
 
 def test_a_hanging_answer_does_not_hold_up_the_close(clock: Clock) -> None:
     with IdentityEndpoint(clock=clock) as identity:
-        workspace = Workspace(secret=identity.secret, clock=clock)
-        workspace.faults.add(Fault(fault_kind=FaultKind.HANG, seconds=3600))
+        workspace = WorkspaceStandIn(secret=identity.secret, clock=clock)
+        workspace.faults.add(WorkspaceFault(fault_kind=FaultKind.HANG, seconds=3600))
         connection = http.client.HTTPConnection(
             "127.0.0.1", int(workspace.url.rpartition(":")[2]), timeout=10
         )
@@ -296,7 +298,9 @@ def test_a_rule_decides_for_every_request_until_it_is_cleared(caller: Caller) ->
     workspace = caller.workspace
     workspace.faults.rule(
         lambda route, request: (
-            Fault(status=500) if b"bad" in request.body and route is Route.SUBMIT else None
+            WorkspaceFault(status=500)
+            if b"bad" in request.body and route is WorkspaceRoute.SUBMIT
+            else None
         )
     )
     for _ in range(2):
@@ -307,7 +311,7 @@ def test_a_rule_decides_for_every_request_until_it_is_cleared(caller: Caller) ->
 
 
 def test_a_fault_waits_for_a_request_of_its_route(caller: Caller) -> None:
-    caller.workspace.faults.add(Fault(status=503, route=Route.SEARCH))
+    caller.workspace.faults.add(WorkspaceFault(status=503, route=WorkspaceRoute.SEARCH))
     assert caller.submit(DOCUMENTED).status_code == 200
     assert caller.search().status_code == 503
     assert caller.search().status_code == 200
@@ -334,7 +338,7 @@ def test_runs_move_on_by_steps(caller: Caller, clock: Clock) -> None:
 
 
 def test_runs_move_on_by_the_clock_when_told_to(clock: Clock) -> None:
-    with Workspace(
+    with WorkspaceStandIn(
         secret=b"s",
         clock=clock,
         progress=Progress(running=timedelta(seconds=2), final=timedelta(seconds=6)),
@@ -425,7 +429,7 @@ def test_searches_see_what_their_mode_says(caller: Caller, clock: Clock) -> None
     other = caller.submit({**DOCUMENTED, "ExperimentName": "Other"}).json()["Id"]
 
     def seen(sight: SearchVisibility) -> list[str]:
-        caller.workspace.sight = sight
+        caller.workspace.search_visibility = sight
         return [item["runId"] for item in caller.search().json()["value"]]
 
     lagging = SearchVisibility(mode=SearchMode.LAGGING, lag=timedelta(minutes=5))
@@ -456,8 +460,12 @@ def test_the_control_plane_needs_its_token_and_does_what_the_attributes_do(calle
     assert control("POST", "advance", {"run_id": run, "to": "Failed"}).status_code == 204
     assert [item["Status"]["StatusCode"] for item in control("GET", "runs").json()] == ["Failed"]
     assert len(control("GET", "requests").json()) == 2
-    assert control("PUT", "sight", {"mode": "lagging", "lag": "PT1M"}).status_code == 204
-    assert workspace.sight == SearchVisibility(mode=SearchMode.LAGGING, lag=timedelta(minutes=1))
+    assert (
+        control("PUT", "search-visibility", {"mode": "lagging", "lag": "PT1M"}).status_code == 204
+    )
+    assert workspace.search_visibility == SearchVisibility(
+        mode=SearchMode.LAGGING, lag=timedelta(minutes=1)
+    )
     assert control("POST", "faults", [{"fault_kind": "explode"}]).status_code == 400
     assert control("POST", "advance", {"run_id": "nothing"}).status_code == 404
     assert control("GET", "nothing").status_code == 404

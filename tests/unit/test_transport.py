@@ -19,7 +19,14 @@ import pytest
 import trustme
 from azure.core.credentials import AccessTokenInfo, TokenRequestOptions
 
-from local.standins.http_server import Answer, Handler, HttpServer, Misbehaviour, Request, Wire
+from local.standins.http_server import (
+    Answer,
+    HttpServer,
+    IncomingRequest,
+    Misbehaviour,
+    RequestHandler,
+    Wire,
+)
 from local.standins.identity import IdentityEndpoint
 from shared.clients import transport as module
 from shared.clients.http_connections import POOL_SIZE
@@ -52,12 +59,12 @@ class StaticTokens(Tokens):
 class Service:
     """A server that notes each request and the connection it came by."""
 
-    def __init__(self, answer: Handler) -> None:
-        self.requests: list[Request] = []
+    def __init__(self, answer: RequestHandler) -> None:
+        self.requests: list[IncomingRequest] = []
         self.connections: list[threading.Thread] = []
         self._answer = answer
 
-    def __call__(self, request: Request) -> Answer | Misbehaviour:
+    def __call__(self, request: IncomingRequest) -> Answer | Misbehaviour:
         self.requests.append(request)
         # The server has a thread for each connection.
         self.connections.append(threading.current_thread())
@@ -88,7 +95,9 @@ def open_transport(
     return stack.enter_context(Transport(tokens, hosts=frozenset({host_of(url)}), clock=clock))
 
 
-def serve(stack: ExitStack, service: Handler, tls: ssl.SSLContext | None = None) -> HttpServer:
+def serve(
+    stack: ExitStack, service: RequestHandler, tls: ssl.SSLContext | None = None
+) -> HttpServer:
     return stack.enter_context(HttpServer(service, tls=tls))
 
 
@@ -386,7 +395,7 @@ def test_the_deadline_holds_over_tls(
 def test_a_deadline_that_has_passed_does_not_touch_the_next_call_on_the_connection(
     stack: ExitStack, tokens: StaticTokens
 ) -> None:
-    def answer(request: Request) -> Answer | Misbehaviour:
+    def answer(request: IncomingRequest) -> Answer | Misbehaviour:
         if request.path == "/quick":
             return Answer()
 

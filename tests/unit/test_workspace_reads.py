@@ -8,10 +8,10 @@ from datetime import timedelta
 import pytest
 
 from local.standins.identity import IdentityEndpoint
-from local.standins.workspace.faults import Fault, FaultKind, Route
+from local.standins.workspace.faults import FaultKind, WorkspaceFault, WorkspaceRoute
 from local.standins.workspace.runs import EnumStyle, RunStatus
 from local.standins.workspace.search import SearchMode, SearchVisibility
-from local.standins.workspace.server import Workspace
+from local.standins.workspace.server import WorkspaceStandIn
 from shared.clients.identity import Tokens
 from shared.clients.transport import Transport, host_of
 from shared.clients.workspace import WorkspaceClient
@@ -29,7 +29,7 @@ EXPERIMENT = "My experiment/with ü"
 class House:
     """A workspace, and a client of it with a token."""
 
-    def __init__(self, workspace: Workspace, client: WorkspaceClient) -> None:
+    def __init__(self, workspace: WorkspaceStandIn, client: WorkspaceClient) -> None:
         self.workspace = workspace
         self.client = client
         self.pipeline = Pipeline(
@@ -58,7 +58,7 @@ class House:
 def house(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
     with (
         IdentityEndpoint() as identity,
-        Workspace(secret=identity.secret, enum_style=request.param) as workspace,
+        WorkspaceStandIn(secret=identity.secret, enum_style=request.param) as workspace,
     ):
         for name, value in identity.environment.items():
             monkeypatch.setenv(name, value)
@@ -105,21 +105,21 @@ def test_a_search_that_cannot_see_what_is_there_does_not_count(
 ) -> None:
     house.start("n-1")
     house.start("x-1")
-    house.workspace.sight = sight
+    house.workspace.search_visibility = sight
     assert house.look("x-1") == ([], False)
 
 
 @pytest.mark.parametrize(
     "fault",
     [
-        Fault(route=Route.SEARCH, status=500),
-        Fault(route=Route.SEARCH, status=429, headers={"Retry-After": "1"}),
-        Fault(route=Route.SEARCH, status=200, body="<html>"),
-        Fault(route=Route.SEARCH, fault_kind=FaultKind.DROP),
-        Fault(route=Route.SEARCH, fault_kind=FaultKind.TRUNCATE),
+        WorkspaceFault(route=WorkspaceRoute.SEARCH, status=500),
+        WorkspaceFault(route=WorkspaceRoute.SEARCH, status=429, headers={"Retry-After": "1"}),
+        WorkspaceFault(route=WorkspaceRoute.SEARCH, status=200, body="<html>"),
+        WorkspaceFault(route=WorkspaceRoute.SEARCH, fault_kind=FaultKind.DROP),
+        WorkspaceFault(route=WorkspaceRoute.SEARCH, fault_kind=FaultKind.TRUNCATE),
     ],
 )
-def test_a_search_that_fails_does_not_count(house: House, fault: Fault) -> None:
+def test_a_search_that_fails_does_not_count(house: House, fault: WorkspaceFault) -> None:
     house.start("n-1")
     house.start("x-1")
     house.workspace.faults.add(*[fault] * 3)
@@ -129,7 +129,7 @@ def test_a_search_that_fails_does_not_count(house: House, fault: Fault) -> None:
 def test_where_run_history_fails_the_pipelines_own_list_is_looked_at(house: House) -> None:
     house.start("n-1")
     run_id = house.start("x-1")
-    house.workspace.faults.add(Fault(route=Route.SEARCH, status=404))
+    house.workspace.faults.add(WorkspaceFault(route=WorkspaceRoute.SEARCH, status=404))
     assert house.look("x-1") == ([run_id], False)
 
 
@@ -161,12 +161,12 @@ def test_a_run_that_is_not_there_is_gone(house: House) -> None:
 @pytest.mark.parametrize(
     "fault",
     [
-        Fault(route=Route.STATUS, status=503),
-        Fault(route=Route.STATUS, status=200, body="{}"),
-        Fault(route=Route.STATUS, fault_kind=FaultKind.RESET),
+        WorkspaceFault(route=WorkspaceRoute.STATUS, status=503),
+        WorkspaceFault(route=WorkspaceRoute.STATUS, status=200, body="{}"),
+        WorkspaceFault(route=WorkspaceRoute.STATUS, fault_kind=FaultKind.RESET),
     ],
 )
-def test_a_status_that_does_not_come_is_unavailable(house: House, fault: Fault) -> None:
+def test_a_status_that_does_not_come_is_unavailable(house: House, fault: WorkspaceFault) -> None:
     run_id = house.start("x-1")
     house.workspace.faults.add(fault)
     with pytest.raises(WorkspaceUnavailable):

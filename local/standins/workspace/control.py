@@ -14,24 +14,24 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from local.standins.http_server import Answer, Request
-from local.standins.workspace.faults import Fault
+from local.standins.http_server import Answer, IncomingRequest
+from local.standins.workspace.faults import WorkspaceFault
 from local.standins.workspace.runs import Progress, RunStatus
 from local.standins.workspace.search import SearchVisibility
 
 if TYPE_CHECKING:
-    from local.standins.workspace.server import Workspace
+    from local.standins.workspace.server import WorkspaceStandIn
 
-_FAULTS = TypeAdapter(list[Fault])
+_FAULTS = TypeAdapter(list[WorkspaceFault])
 _SIGHT = TypeAdapter(SearchVisibility)
 
 
-def handle(workspace: Workspace, request: Request) -> Answer:
+def handle(workspace: WorkspaceStandIn, request: IncomingRequest) -> Answer:
     """Answer a request to the control plane.
 
     `GET /control/requests`, `GET /control/runs`, `POST /control/reset`, `POST /control/advance`
     (`{"run_id": …, "to": "Failed"}`, both optional), `POST /control/faults` (a list of faults),
-    `DELETE /control/faults`, `PUT /control/sight` (`{"mode": "lagging", "lag": "PT5M"}`).
+    `DELETE /control/faults`, `PUT /control/search-visibility` (`{"mode": "lagging", "lag": "PT5M"}`).
     """
     if not secrets.compare_digest(
         request.headers.get("X-Control-Token", ""), workspace.control_token
@@ -45,7 +45,7 @@ def handle(workspace: Workspace, request: Request) -> Answer:
         return Answer.json({"error": f"there is no run {error}"}, status=404)
 
 
-def _carry_out(workspace: Workspace, request: Request) -> Answer:
+def _carry_out(workspace: WorkspaceStandIn, request: IncomingRequest) -> Answer:
     body: Any = json.loads(request.body) if request.body else {}
     match request.method, request.path.removeprefix("/control/"):
         case "GET", "requests":
@@ -64,8 +64,8 @@ def _carry_out(workspace: Workspace, request: Request) -> Answer:
             workspace.faults.add(*_FAULTS.validate_python(body))
         case "DELETE", "faults":
             workspace.faults.clear()
-        case "PUT", "sight":
-            workspace.sight = _SIGHT.validate_python(body)
+        case "PUT", "search-visibility":
+            workspace.search_visibility = _SIGHT.validate_python(body)
         case _:
             return Answer.json({"error": "nothing is here"}, status=404)
     return Answer(status=204)
@@ -77,7 +77,7 @@ def main() -> None:
     `LOCAL_TOKEN_SECRET` (hex) in the environment is the secret it shares with the identity
     stand-in.
     """
-    from local.standins.workspace.server import Workspace
+    from local.standins.workspace.server import WorkspaceStandIn
 
     parser = argparse.ArgumentParser(
         prog="python -m local.standins.workspace", description=main.__doc__
@@ -97,7 +97,7 @@ def main() -> None:
     stopped = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())
-    with Workspace(secret=secret, progress=progress, port=arguments.port) as workspace:
+    with WorkspaceStandIn(secret=secret, progress=progress, port=arguments.port) as workspace:
         # The token guards this process's faults and records from other local users; whoever starts
         # it must learn it.
         line = {

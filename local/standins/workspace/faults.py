@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from local.standins.http_server import Answer, Misbehaviour, Request, Wire
+from local.standins.http_server import Answer, IncomingRequest, Misbehaviour, Wire
 
 
 class FaultKind(StrEnum):
@@ -36,7 +36,7 @@ class FaultKind(StrEnum):
     """The true answer without the run's id."""
 
 
-class Route(StrEnum):
+class WorkspaceRoute(StrEnum):
     """Which requests a fault is for."""
 
     SUBMIT = "submit"
@@ -45,7 +45,7 @@ class Route(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fault:
+class WorkspaceFault:
     """What one request gets.
 
     A submit is checked first: one that would be refused anyway is refused, and the fault waits for
@@ -70,7 +70,7 @@ class Fault:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: str | dict[str, Any] | None = None
     seconds: float = 0.0
-    route: Route = Route.SUBMIT
+    route: WorkspaceRoute = WorkspaceRoute.SUBMIT
 
     @property
     def makes_run(self) -> bool:
@@ -84,7 +84,11 @@ class Fault:
 
     def apply(self, answer: Callable[[], Answer]) -> Answer | Misbehaviour:
         """Return what the request gets; `answer` makes the true answer, and the run with it."""
-        true = answer() if self.makes_run or self.route is not Route.SUBMIT else Answer(status=500)
+        true = (
+            answer()
+            if self.makes_run or self.route is not WorkspaceRoute.SUBMIT
+            else Answer(status=500)
+        )
         match self.fault_kind:
             case FaultKind.ANSWER:
                 return self._answer()
@@ -150,16 +154,18 @@ class FaultPlan:
     """The faults that are to come: a queue of single ones, and rules that stay. Thread-safe."""
 
     def __init__(self) -> None:
-        self._queue: deque[Fault] = deque()
-        self._rules: list[Callable[[Route, Request], Fault | None]] = []
+        self._queue: deque[WorkspaceFault] = deque()
+        self._rules: list[Callable[[WorkspaceRoute, IncomingRequest], WorkspaceFault | None]] = []
         self._lock = threading.Lock()
 
-    def add(self, *faults: Fault) -> None:
+    def add(self, *faults: WorkspaceFault) -> None:
         """Let the next requests fail, one fault each, in this order."""
         with self._lock:
             self._queue.extend(faults)
 
-    def rule(self, decide: Callable[[Route, Request], Fault | None]) -> None:
+    def rule(
+        self, decide: Callable[[WorkspaceRoute, IncomingRequest], WorkspaceFault | None]
+    ) -> None:
         """Ask `decide` about every request from now on; the first rule with a fault counts."""
         with self._lock:
             self._rules.append(decide)
@@ -170,7 +176,7 @@ class FaultPlan:
             self._queue.clear()
             self._rules.clear()
 
-    def take(self, route: Route, request: Request) -> Fault | None:
+    def take(self, route: WorkspaceRoute, request: IncomingRequest) -> WorkspaceFault | None:
         """Return a request's fault: the queue's first for its route, else a rule's."""
         with self._lock:
             for fault in self._queue:

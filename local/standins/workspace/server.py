@@ -25,10 +25,10 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
-from local.standins.http_server import Answer, HttpServer, Misbehaviour, Request
+from local.standins.http_server import Answer, HttpServer, IncomingRequest, Misbehaviour
 from local.standins.tokens import BadToken, read_token
 from local.standins.workspace import control as workspace_control
-from local.standins.workspace.faults import Fault, FaultPlan, Route, error_body
+from local.standins.workspace.faults import FaultPlan, WorkspaceFault, WorkspaceRoute, error_body
 from local.standins.workspace.runs import EnumStyle, Progress, RunStatus, RunStore, StoredRun
 from local.standins.workspace.search import BadQuery, Dto, SearchMode, SearchVisibility, search
 from local.standins.workspace.submit_body import InvalidBody, read_submission
@@ -70,7 +70,7 @@ class Received:
     time: datetime
 
 
-class Workspace:
+class WorkspaceStandIn:
     """A running workspace, from construction until `close`.
 
     Attributes:
@@ -118,7 +118,7 @@ class Workspace:
         self._received: list[Received] = []
         self._lock = threading.Lock()
         self.disabled: set[str] = set()
-        self.sight = SearchVisibility()
+        self.search_visibility = SearchVisibility()
         self.faults = FaultPlan()
         self.runs = RunStore(clock=clock, progress=progress)
         self.control_token = secrets.token_urlsafe(24)
@@ -156,13 +156,13 @@ class Workspace:
         self.runs.clear()
         self.faults.clear()
         self.disabled.clear()
-        self.sight = SearchVisibility()
+        self.search_visibility = SearchVisibility()
 
     def close(self) -> None:
         """Stop it. Idempotent."""
         self._server.close()
 
-    def _handle(self, request: Request) -> Answer | Misbehaviour:
+    def _handle(self, request: IncomingRequest) -> Answer | Misbehaviour:
         if request.path.startswith("/control/"):
             return workspace_control.handle(self, request)
         self._record(request)
@@ -174,7 +174,7 @@ class Workspace:
         message = f"No HTTP resource matches {request.method} '{request.path}'"
         return self._refuse(request, 404, "NotFound", message)
 
-    def _record(self, request: Request) -> None:
+    def _record(self, request: IncomingRequest) -> None:
         body: Any = request.body.decode("utf-8", "replace")
         with contextlib.suppress(ValueError):  # else recorded as the text that it is
             body = json.loads(body)
@@ -194,7 +194,7 @@ class Workspace:
         with self._lock:
             self._received.append(received)
 
-    def _check_token(self, request: Request) -> str | None:
+    def _check_token(self, request: IncomingRequest) -> str | None:
         kind, _, token = request.headers.get("Authorization", "").partition(" ")
         if kind.lower() != "bearer" or not token:
             return "no bearer token"
@@ -208,7 +208,7 @@ class Workspace:
             return "the token has expired"
         return None
 
-    def _submit(self, request: Request, pipeline_id: str) -> Answer | Misbehaviour:
+    def _submit(self, request: IncomingRequest, pipeline_id: str) -> Answer | Misbehaviour:
         query = parse_qs(urlsplit(request.target).query)
         if unknown := sorted(set(query) - {"parentRunId"}):
             return self._refuse(request, 400, "UserError", f"unknown query: {', '.join(unknown)}")
@@ -241,48 +241,48 @@ class Workspace:
             run = self.runs.add(pipeline_id, body, parent_run_id=parent)
             return Answer.json(run.to_entity(self._enum_style))
 
-        return _with_fault(self.faults.take(Route.SUBMIT, request), accept)
+        return _with_fault(self.faults.take(WorkspaceRoute.SUBMIT, request), accept)
 
-    def _list_runs(self, request: Request, pipeline_id: str) -> Answer | Misbehaviour:
+    def _list_runs(self, request: IncomingRequest, pipeline_id: str) -> Answer | Misbehaviour:
         def show() -> Answer:
             runs = self.runs.of_pipeline(pipeline_id)
             seen = [run for run in runs if self._saw(run, asked=run.experiment)]
             return Answer.json([run.to_entity(self._enum_style) for run in reversed(seen)])
 
-        return _with_fault(self.faults.take(Route.SEARCH, request), show)
+        return _with_fault(self.faults.take(WorkspaceRoute.SEARCH, request), show)
 
-    def _show_run(self, request: Request, run_id: str) -> Answer | Misbehaviour:
+    def _show_run(self, request: IncomingRequest, run_id: str) -> Answer | Misbehaviour:
         def show() -> Answer:
             run = self.runs.get(run_id)
             if run is None:
                 return self._refuse(request, 404, "UserError", f"There is no run {run_id}")
             return Answer.json(run.to_entity(self._enum_style))
 
-        return _with_fault(self.faults.take(Route.STATUS, request), show)
+        return _with_fault(self.faults.take(WorkspaceRoute.STATUS, request), show)
 
-    def _cancel_run(self, request: Request, run_id: str) -> Answer:
+    def _cancel_run(self, request: IncomingRequest, run_id: str) -> Answer:
         if self.runs.get(run_id) is None:
             return self._refuse(request, 404, "UserError", f"There is no run {run_id}")
         self.runs.advance(run_id, to=RunStatus.CANCELED)
         return Answer.json({})
 
-    def _show_history(self, request: Request, run_id: str) -> Answer | Misbehaviour:
+    def _show_history(self, request: IncomingRequest, run_id: str) -> Answer | Misbehaviour:
         def show() -> Answer:
             run = self.runs.get(run_id)
             if run is None:
                 return self._refuse(request, 404, "UserError", f"There is no run {run_id}")
             return Answer.json(run.to_dto())
 
-        return _with_fault(self.faults.take(Route.STATUS, request), show)
+        return _with_fault(self.faults.take(WorkspaceRoute.STATUS, request), show)
 
-    def _search(self, request: Request, experiment: str) -> Answer | Misbehaviour:
+    def _search(self, request: IncomingRequest, experiment: str) -> Answer | Misbehaviour:
         def show() -> Answer:
             runs = self.runs.of_experiment(experiment)
             if not runs:
                 return self._refuse(
                     request, 404, "UserError", f"There is no experiment {experiment}"
                 )
-            if self.sight.mode is SearchMode.OTHER_EXPERIMENTS:
+            if self.search_visibility.mode is SearchMode.OTHER_EXPERIMENTS:
                 runs = self.runs.all()
             seen: list[Dto] = [run.to_dto() for run in runs if self._saw(run, asked=experiment)]
             try:
@@ -290,15 +290,15 @@ class Workspace:
             except BadQuery as error:
                 return self._refuse(request, 400, "UserError", str(error))
 
-        return _with_fault(self.faults.take(Route.SEARCH, request), show)
+        return _with_fault(self.faults.take(WorkspaceRoute.SEARCH, request), show)
 
     def _saw(self, run: StoredRun, *, asked: str) -> bool:
-        return self.sight.sees(
+        return self.search_visibility.sees(
             experiment=run.experiment, asked=asked, created=run.created, now=self._clock()
         )
 
     @staticmethod
-    def _refuse(request: Request, status: int, code: str, message: str) -> Answer:
+    def _refuse(request: IncomingRequest, status: int, code: str, message: str) -> Answer:
         if not request.path.startswith("/history/"):
             return Answer.json(error_body(status, code, message), status=status)
         error = {
@@ -323,5 +323,5 @@ class Workspace:
         self.close()
 
 
-def _with_fault(fault: Fault | None, show: Callable[[], Answer]) -> Answer | Misbehaviour:
+def _with_fault(fault: WorkspaceFault | None, show: Callable[[], Answer]) -> Answer | Misbehaviour:
     return show() if fault is None else fault.apply(show)
