@@ -62,7 +62,7 @@ class Clock:
 
 
 @dataclass
-class Blobs:
+class FakeBlobs:
     """Blobs by (connection, container, path)."""
 
     facts: dict[tuple[str, str, str], BlobFacts] = field(default_factory=dict)
@@ -92,7 +92,7 @@ class Blobs:
 
 
 @dataclass
-class Workspace:
+class FakeWorkspace:
     """Records bodies and answers with a script; without one, each POST starts a run.
 
     Attributes:
@@ -177,8 +177,8 @@ class Bench:
 
     app: App
     clock: Clock
-    blobs: Blobs
-    workspace: Workspace
+    blobs: FakeBlobs
+    workspace: FakeWorkspace
     table: MemoryTable
 
     @property
@@ -214,15 +214,17 @@ def bench(
         roles: Whether callers of the HTTP API need a role.
     """
     config = load_config(file, settings=settings or {})
-    return _bench(config, MemoryTable(fault=fault), Clock(), Blobs(), Workspace(), roles=roles)
+    return _bench(
+        config, MemoryTable(fault=fault), Clock(), FakeBlobs(), FakeWorkspace(), roles=roles
+    )
 
 
 def _bench(
     config: Config,
     table: MemoryTable,
     clock: Clock,
-    blobs: Blobs,
-    workspace: Workspace,
+    blobs: FakeBlobs,
+    workspace: FakeWorkspace,
     *,
     roles: bool = False,
 ) -> Bench:
