@@ -16,13 +16,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import requests
 from azure.core.exceptions import ResourceExistsError
 from azure.storage.blob import BlobServiceClient
 
+from local.closeable import Closeable
 from local.processes.child import ChildFailed
 from local.processes.host import HostOptions, HostProcess
 from local.standins.azurite import ACCOUNT, Azurite
@@ -40,7 +40,7 @@ class WaitedTooLong(Exception):
     """Something did not happen within its bound; the message shows the end of the host's log."""
 
 
-class Stack:
+class Stack(Closeable):
     """A running local stack, from construction until `close`.
 
     Attributes:
@@ -286,17 +286,6 @@ class Stack:
     def close(self) -> None:
         """Stop everything. Idempotent."""
         self._closing.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def _state(options: HostOptions | None, directory: Path) -> Path:

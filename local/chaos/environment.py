@@ -12,8 +12,6 @@ import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import trustme
 from azure.data.tables import TableClient
@@ -22,6 +20,7 @@ from local.chaos.faults import DEADLINE, POST_FAULTS, FaultBook, PostFaults
 from local.chaos.options import START, ChaosOptions
 from local.chaos.plan import triggers_file
 from local.chaos.workers import WorkerPool
+from local.closeable import Closeable
 from local.standins.azurite import Azurite
 from local.standins.identity import IdentityEndpoint, IdentityFault
 from local.standins.workspace.runs import Progress
@@ -41,7 +40,7 @@ IDENTITY_FAULTS = {
 """What the identity endpoint answers, and how often in a row: its client asks some of them again by itself."""
 
 
-class Environment:
+class Environment(Closeable):
     """Everything around the app in a chaos run, from construction until `close`.
 
     Args:
@@ -160,17 +159,6 @@ class Environment:
         for _ in range(burst - self._identity.recover()):
             self.book.note(f"identity: {self._disturbance}", None)
         self._disturbance = ""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def _certify(file: Path) -> ssl.SSLContext:

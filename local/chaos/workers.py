@@ -13,8 +13,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from types import TracebackType
-from typing import IO, Any, Self
+from typing import IO, Any
+
+from local.closeable import Closeable
 
 ROOT = Path(__file__).resolve().parents[2]
 START = timedelta(seconds=60)
@@ -85,7 +86,7 @@ class Note:
     event: str | None
 
 
-class WorkerPool:
+class WorkerPool(Closeable):
     """Workers that share a ledger; one that dies is replaced.
 
     Args:
@@ -244,17 +245,6 @@ class WorkerPool:
             stream.flush()
         except BrokenPipeError:
             return  # it has just died: `listen` will tell
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def _tail(log: Path) -> str:

@@ -11,9 +11,8 @@ import shutil
 import tempfile
 from datetime import timedelta
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
+from local.closeable import Closeable
 from local.processes import child as processes
 
 ACCOUNT = "devstoreaccount1"
@@ -49,7 +48,7 @@ def find_program(*, root: Path = ROOT) -> tuple[str, Path]:
     return node, program
 
 
-class Azurite:
+class Azurite(Closeable):
     """A running Azurite, from construction until `close`.
 
     Attributes:
@@ -141,17 +140,6 @@ class Azurite:
     def _clean(self) -> None:
         if self._own is not None:
             self._own.cleanup()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def _read_endpoints(output: str) -> dict[str, str] | None:

@@ -19,9 +19,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from email.message import Message
 from http import HTTPStatus
-from types import TracebackType
-from typing import Any, Self, cast
+from typing import Any, cast
 from urllib.parse import parse_qsl, urlsplit
+
+from local.closeable import Closeable
 
 MAX_BODY_BYTES = 100 * 1024 * 1024
 """The Functions host's own limit of a request's body (host.json reference)."""
@@ -238,7 +239,7 @@ class _Server(socketserver.ThreadingTCPServer):
                     continue  # already gone
 
 
-class HttpServer:
+class HttpServer(Closeable):
     """A server on a loopback port, from construction until `close`.
 
     Raises:
@@ -265,14 +266,3 @@ class HttpServer:
         self._thread.join()
         self._server.close_connections()
         self._server.server_close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()

@@ -21,9 +21,8 @@ from collections import Counter, deque
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from types import TracebackType
-from typing import Self
 
+from local.closeable import Closeable
 from local.standins.http_server import Answer, HttpServer, IncomingRequest, Misbehaviour, Wire
 from local.standins.tokens import sign_token
 
@@ -48,7 +47,7 @@ class IdentityFault:
     wait: timedelta = timedelta()
 
 
-class IdentityEndpoint:
+class IdentityEndpoint(Closeable):
     """A running identity endpoint, from construction until `close`.
 
     Attributes:
@@ -154,17 +153,6 @@ class IdentityEndpoint:
                 "token_type": "Bearer",
             }
         )
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def _refuse(status: int, message: str) -> Answer:

@@ -21,10 +21,10 @@ import threading
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
+from local.closeable import Closeable
 from local.standins.http_server import Answer, HttpServer, IncomingRequest, Misbehaviour
 from local.standins.tokens import BadToken, read_token
 from local.standins.workspace import control as workspace_control
@@ -70,7 +70,7 @@ class Received:
     time: datetime
 
 
-class WorkspaceStandIn:
+class WorkspaceStandIn(Closeable):
     """A running workspace, from construction until `close`.
 
     Attributes:
@@ -310,17 +310,6 @@ class WorkspaceStandIn:
             "componentName": "run-history",
         }
         return Answer.json(error, status=status)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def _with_fault(fault: WorkspaceFault | None, show: Callable[[], Answer]) -> Answer | Misbehaviour:
