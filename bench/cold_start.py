@@ -12,7 +12,7 @@ import sys
 import time
 from pathlib import Path
 
-from cli.check import local_settings
+from cli.common import local_settings
 
 ROOT = Path(__file__).resolve().parent.parent
 ROUNDS = 7

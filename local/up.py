@@ -21,7 +21,7 @@ from watchfiles import Change, watch
 
 from local.processes.child import ChildFailed
 from local.processes.host import HostOptions
-from local.settings_file import SETTINGS_FILE, SettingsFileBroken, read_values
+from local.settings_file import RUNNING_SETTINGS, SETTINGS_FILE, SettingsFileBroken, read_values
 from local.stack import Stack
 from local.standins.workspace.runs import Progress
 
@@ -32,8 +32,6 @@ NOT_THE_APP = {"node_modules", "__pycache__", "tests", "bench", "docs", "infra",
 """Directories whose code the host does not run."""
 SAMPLE_SUBSCRIPTION = "/subscriptions/00000000-0000-0000-0000-000000000000/"
 """An endpoint with this is the one of local.settings.sample.json: as good as none."""
-RUNNING_SETTINGS = f"{DIRECTORY}/settings.json"
-"""The settings of the app that runs, for the commands that work on its ledger; there as long as it runs."""
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 FIRST_LINES = 40
 """How much of a host's message is shown when it does not start."""

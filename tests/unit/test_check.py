@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from cli.check import check, local_settings
+from cli.check import check
+from cli.common import local_settings
 from local.settings_file import SettingsFileBroken
 
 ROOT = Path(__file__).resolve().parents[2]
