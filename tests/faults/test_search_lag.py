@@ -1,4 +1,4 @@
-"""A search that lags: how old the newest run is that it sees says nothing of younger ones."""
+"""A lagging search: it shows older runs, but that says nothing about younger ones."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def stack() -> Iterator[ExitStack]:
 
 @pytest.fixture
 def workspace(stack: ExitStack, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> WorkspaceStandIn:
-    """Give a workspace whose searches lag, on the test's clock."""
+    """Return a workspace whose searches lag, on the test's clock."""
     identity = stack.enter_context(IdentityEndpoint())
     for name, value in identity.environment.items():
         monkeypatch.setenv(name, value)
@@ -61,7 +61,7 @@ def workspace(stack: ExitStack, clock: Clock, monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.fixture
 def app(stack: ExitStack, clock: Clock, workspace: WorkspaceStandIn, tmp_path: Path) -> App:
-    """Give an app that calls it."""
+    """Return an app that calls the workspace."""
     file = tmp_path / "triggers.yaml"
     endpoint = workspace.submit_url()
     options = ChaosOptions(events=1)
@@ -84,7 +84,7 @@ def blob(number: int, clock: Clock) -> BlobNotification:
 
 
 def tick_for(app: App, clock: Clock, span: timedelta) -> None:
-    """Tick once a minute."""
+    """Advance the clock by `span`, with one tick a minute."""
     for _ in range(int(span / timedelta(minutes=1))):
         clock.advance(minutes=1)
         app.tick_runner.run()
@@ -108,7 +108,7 @@ def test_a_run_that_a_lagging_search_cannot_show_yet_is_not_started_again(
     assert after.state in {State.FINISHED, State.HELD}
 
 
-def test_what_was_really_not_started_is_sent_again_when_the_search_would_have_shown_it(
+def test_a_run_that_was_not_started_is_sent_again_when_the_search_would_have_shown_it(
     app: App, clock: Clock, workspace: WorkspaceStandIn
 ) -> None:
     app.operations.start(blob(1, clock))

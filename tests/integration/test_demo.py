@@ -1,4 +1,4 @@
-"""The demo, as the README's first command runs it."""
+"""The demo, run in the same way as the README's first command."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from local import demo
 
 ROOT = Path(__file__).resolve().parents[2]
 
-GOOD = demo.Account(
-    planned_events=(demo.PlannedEvent(what="a", trigger="t", run="r", as_expected=True),),
+GOOD = demo.DemoReport(
+    steps=(demo.DemoStep(action="a", trigger="t", run="r", as_expected=True),),
     bodies={"r": {"ExperimentName": "E"}},
 )
 
@@ -23,7 +23,7 @@ GOOD = demo.Account(
 @pytest.mark.azurite
 @pytest.mark.runtime
 @pytest.mark.xdist_group("azurite")
-def test_the_demo_gives_an_account_of_seven_events_and_four_runs() -> None:
+def test_the_demo_reports_seven_events_and_four_runs() -> None:
     ran = subprocess.run(
         [sys.executable, "-m", "cli", "demo", "--json"],
         cwd=ROOT,
@@ -33,37 +33,41 @@ def test_the_demo_gives_an_account_of_seven_events_and_four_runs() -> None:
         check=False,
     )
     assert ran.returncode == 0, ran.stderr
-    account = json.loads(ran.stdout)
-    assert account["ok"] is True
-    assert account["complaints"] == []
-    runs = [event["run"] for event in account["events"]]
+    report = json.loads(ran.stdout)
+    assert report["ok"] is True
+    assert report["problems"] == []
+    runs = [event["run"] for event in report["events"]]
     assert [run is not None for run in runs] == [True, True, False, False, True, True, False]
-    assert set(account["bodies"]) == {run for run in runs if run}
-    reasons = [event["reason"] for event in account["events"] if event["reason"]]
+    assert set(report["bodies"]) == {run for run in runs if run}
+    reasons = [event["reason"] for event in report["events"] if event["reason"]]
     assert "sub-folder" in reasons[0]
     assert "*.partial.csv" in reasons[1]
     assert "submission" in reasons[2]
 
 
 @pytest.mark.parametrize(
-    ("planned_events", "bodies", "complaint"),
+    ("steps", "bodies", "problem"),
     [
-        ([], {"r": {}}, "0 runs must have been started, and 1 were"),
+        ([], {"r": {}}, "expected 0 runs, but 1 were started"),
         (
-            [demo.PlannedEvent(what="a", trigger="t", run="r", as_expected=False)],
+            [demo.DemoStep(action="a", trigger="t", run="r", as_expected=False)],
             {"r": {}},
             "not as expected: a",
         ),
-        ([demo.PlannedEvent(what="a", trigger="t", run="r", as_expected=True)], {}, "1 runs must"),
+        (
+            [demo.DemoStep(action="a", trigger="t", run="r", as_expected=True)],
+            {},
+            "expected 1 runs",
+        ),
     ],
 )
-def test_whatever_is_not_as_it_must_be_is_a_complaint(
-    planned_events: list[demo.PlannedEvent], bodies: dict[str, object], complaint: str
+def test_a_difference_from_the_expected_result_is_a_problem(
+    steps: list[demo.DemoStep], bodies: dict[str, object], problem: str
 ) -> None:
-    complaints = demo.complaints(planned_events, bodies)
-    assert any(text.startswith(complaint) for text in complaints)
+    problems = demo.find_problems(steps, bodies)
+    assert any(text.startswith(problem) for text in problems)
 
 
-def test_an_account_with_complaints_is_not_ok() -> None:
-    assert json.loads(demo.to_json(GOOD))["ok"] is True
-    assert json.loads(demo.to_json(replace(GOOD, complaints=("no",))))["ok"] is False
+def test_a_report_with_problems_is_not_ok() -> None:
+    assert demo.to_json(GOOD)["ok"] is True
+    assert demo.to_json(replace(GOOD, problems=("no",)))["ok"] is False

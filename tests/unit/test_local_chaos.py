@@ -1,4 +1,4 @@
-"""The parts of the chaos harness that can be wrong by themselves: verdict, plan, faults of storage and TLS."""
+"""The parts of the chaos harness: checks, plan, and faults of storage and TLS."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import pytest
 import requests
 import trustme
 
-from local.chaos.checks import NO_FAULT, Checks, judge
-from local.chaos.faults import FaultBook
+from local.chaos.checks import NO_FAULT, Checks, check_run
+from local.chaos.faults import FaultLog
 from local.chaos.options import CRASH_POINTS, START, ChaosOptions
 from local.chaos.plan import PlannedEvent, facts_by_name, make_plan, triggers_file
 from local.standins.http_server import Answer, HttpServer, IncomingRequest, Misbehaviour
@@ -35,8 +35,8 @@ from shared.ledger.ledger import Ledger
 from shared.ledger.table.protocol import Delete, Merge
 
 
-class Environment:
-    """A ledger and a workspace with one event that went well."""
+class FinishedRun:
+    """The ledger and the workspace after a run with one successful event."""
 
     def __init__(self) -> None:
         self.event = ScheduleEvent(trigger="nightly", time=START)
@@ -62,22 +62,22 @@ class Environment:
         body = {"ExperimentName": "E", "tags": {"submission": f"{self.id}-1"}}
         return self.runs.add("pipeline", body)
 
-    def judge(self, **changes: object) -> Checks:
+    def check(self, **changes: object) -> Checks:
         if not self.table.page("sub:", "sub;").rows:
             Ledger(self.table).claim(replace(self.submission, **changes))  # type: ignore[arg-type]  # real fields
-        planned = PlannedEvent(id=self.id, notification={})
-        return judge([planned], table=self.table, runs=self.runs.all())
+        event = PlannedEvent(id=self.id, notification={})
+        return check_run([event], table=self.table, runs=self.runs.all())
 
 
-def test_one_run_and_a_finished_submission_are_as_they_must_be() -> None:
-    assert Environment().judge().ok
+def test_one_run_and_a_finished_submission_pass() -> None:
+    assert FinishedRun().check().ok
 
 
-def test_a_second_run_is_noticed() -> None:
-    environment = Environment()
-    environment.start()
-    checks = environment.judge()
-    assert (checks.doubled, checks.lost) == ([environment.id], [])
+def test_a_second_run_is_detected() -> None:
+    finished = FinishedRun()
+    finished.start()
+    checks = finished.check()
+    assert (checks.doubled, checks.lost) == ([finished.id], [])
 
 
 @pytest.mark.parametrize(
@@ -89,28 +89,28 @@ def test_a_second_run_is_noticed() -> None:
         ({"state": State.HELD, "reason": "its run is gone"}, True),
     ],
 )
-def test_an_event_without_a_run_is_lost_unless_a_person_is_asked(
+def test_an_event_without_a_run_is_lost_unless_it_is_held_for_a_person(
     changes: dict[str, object], lost: bool
 ) -> None:
-    environment = Environment()
-    environment.runs.clear()
-    assert environment.judge(**changes).lost == ([environment.id] if lost else [])
+    finished = FinishedRun()
+    finished.runs.clear()
+    assert finished.check(**changes).lost == ([finished.id] if lost else [])
 
 
-def test_another_run_id_than_the_workspace_s_is_noticed() -> None:
-    checks = Environment().judge(run_id="another")
-    assert len(checks.complaints) == 1
-    assert "names run another" in checks.complaints[0]
+def test_a_run_id_that_the_workspace_does_not_have_is_detected() -> None:
+    checks = FinishedRun().check(run_id="another")
+    assert len(checks.problems) == 1
+    assert "names run another" in checks.problems[0]
 
 
-def test_an_event_that_is_not_in_the_ledger_is_noticed() -> None:
-    environment = Environment()
-    checks = judge(
-        [PlannedEvent(id=environment.id, notification={})],
-        table=environment.table,
-        runs=environment.runs.all(),
+def test_an_event_that_is_not_in_the_ledger_is_detected() -> None:
+    finished = FinishedRun()
+    checks = check_run(
+        [PlannedEvent(id=finished.id, notification={})],
+        table=finished.table,
+        runs=finished.runs.all(),
     )
-    assert checks.complaints == [f"{environment.id} has no submission, and 1 runs"]
+    assert checks.problems == [f"{finished.id} has 1 runs but no submission"]
 
 
 @pytest.mark.parametrize(
@@ -121,40 +121,40 @@ def test_an_event_that_is_not_in_the_ledger_is_noticed() -> None:
         ({"state": State.SUBMITTED, "due": START}, "due:"),
     ],
 )
-def test_a_missing_row_of_an_index_is_noticed(changes: dict[str, object], prefix: str) -> None:
-    environment = Environment()
-    environment.judge(**changes)
-    (row,) = environment.table.page(prefix, prefix[:-1] + ";").rows
-    environment.table.transact([Delete(row.key)])
-    assert any(row.key in complaint for complaint in environment.judge().complaints)
+def test_a_missing_row_of_an_index_is_detected(changes: dict[str, object], prefix: str) -> None:
+    finished = FinishedRun()
+    finished.check(**changes)
+    (row,) = finished.table.page(prefix, prefix[:-1] + ";").rows
+    finished.table.transact([Delete(row.key)])
+    assert any(row.key in problem for problem in finished.check().problems)
 
 
-def test_a_row_that_belongs_to_nothing_is_noticed() -> None:
-    environment = Environment()
-    environment.table.transact([Merge("due:20270327T120000.000000Z:x", {"state": "pending"})])
-    assert not environment.judge().ok
+def test_a_row_that_belongs_to_no_submission_is_detected() -> None:
+    finished = FinishedRun()
+    finished.table.transact([Merge("due:20270327T120000.000000Z:x", {"state": "pending"})])
+    assert not finished.check().ok
 
 
-def test_the_table_blames_the_faults_that_an_event_met() -> None:
-    book = FaultBook()
-    book.note("POST: 500", "a")
-    book.note("POST: 500", "b")
+def test_the_fault_table_counts_lost_and_doubled_events_by_their_faults() -> None:
+    fault_log = FaultLog()
+    fault_log.record("POST: 500", "a")
+    fault_log.record("POST: 500", "b")
     checks = Checks(lost=["a"], doubled=["c"])
-    assert checks.table(book) == [
+    assert checks.fault_table(fault_log) == [
         {"fault": NO_FAULT, "injected": 0, "lost": 0, "doubled": 1},
         {"fault": "POST: 500", "injected": 2, "lost": 1, "doubled": 0},
     ]
 
 
-def test_the_same_seed_makes_the_same_plan_and_another_one_another() -> None:
+def test_the_same_seed_gives_the_same_plan_and_another_seed_another_plan() -> None:
     plans = [make_plan(ChaosOptions(events=50, seed=seed)) for seed in (1, 1, 2)]
     assert plans[0] == plans[1] != plans[2]
 
 
-def test_every_event_comes_two_to_four_times_and_more_and_every_crash_point_is_planned() -> None:
+def test_every_event_is_delivered_at_least_twice_and_every_crash_point_is_planned() -> None:
     options = ChaosOptions(events=200, seed=1, crashes=2)
     deliveries = [one for part in make_plan(options).rounds for one in part]
-    counts = Counter(one.planned.id for one in deliveries)
+    counts = Counter(one.event.id for one in deliveries)
     assert len(counts) == 200
     assert min(counts.values()) >= 2
     crashes = Counter(one.crash for one in deliveries if one.crash)
@@ -173,7 +173,7 @@ def test_the_triggers_file_of_a_run_can_be_loaded(tmp_path: Path) -> None:
     assert len(load_config(file, settings={}).triggers) == 3 * options.groups
 
 
-def test_facts_come_from_the_name_alone() -> None:
+def test_facts_depend_on_the_name_alone() -> None:
     path = f"incoming/{START.timestamp():.0f}-000001.csv"
     facts = facts_by_name("DataStorage", "data", path)
     assert facts == facts_by_name("Other", "data", path)
@@ -182,7 +182,7 @@ def test_facts_come_from_the_name_alone() -> None:
 
 @pytest.fixture
 def storage() -> Iterator[tuple[HttpServer, list[str]]]:
-    """Give a service that notes what reaches it."""
+    """Return a service, and the paths of the requests that reached it."""
     reached: list[str] = []
 
     def handle(request: IncomingRequest) -> Answer:
@@ -194,7 +194,7 @@ def storage() -> Iterator[tuple[HttpServer, list[str]]]:
 
 
 @pytest.mark.parametrize("fault", list(StorageFault))
-def test_a_storage_fault_is_carried_out_or_not_and_never_answered_well(
+def test_a_storage_fault_is_carried_out_or_not_and_its_answer_is_always_an_error(
     storage: tuple[HttpServer, list[str]], fault: StorageFault
 ) -> None:
     server, reached = storage
@@ -207,19 +207,19 @@ def test_a_storage_fault_is_carried_out_or_not_and_never_answered_well(
     assert (reached == ["/x"]) is fault.carried_out
 
 
-def test_chance_outlasts_a_client_s_retries_now_and_then_and_stops_when_told() -> None:
+def test_storage_faults_sometimes_outlast_the_client_s_retries_and_can_be_stopped() -> None:
     noted: list[StorageFault] = []
-    chance = StorageChance("seed", share=0.05, note=noted.append)
+    chance = StorageChance("seed", fraction=0.05, on_fault=noted.append)
     results = [chance.decide() for _ in range(5000)]
     assert [one for one in results if one is not None] == noted
     text = "".join("x" if one else "." for one in results)
     assert "x" * OUTAGE_REQUESTS in text
     assert set(noted) == set(StorageFault)
-    chance.share = 0.0
+    chance.fraction = 0.0
     assert {chance.decide() for _ in range(100)} == {None}
 
 
-def test_a_broken_tls_record_is_an_error_of_tls(
+def test_a_broken_tls_record_is_a_tls_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     authority = trustme.CA()
@@ -239,6 +239,6 @@ def test_a_broken_tls_record_is_an_error_of_tls(
         session.post(server.url, data=b"{}", verify=str(file), timeout=10)
 
 
-def test_the_clock_of_the_longest_run_moves_on_by_less_than_what_is_given_up_after() -> None:
+def test_the_clock_of_the_longest_run_advances_by_less_than_give_up_after() -> None:
     options = ChaosOptions(events=20_000)
     assert options.rounds * timedelta(minutes=40) < timedelta(hours=24)
