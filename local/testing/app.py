@@ -189,7 +189,7 @@ class Bench:
     def submissions(self) -> list[Submission]:
         """Return all submissions, newest first."""
         ledger = Ledger(self.table.view())
-        ids = [row.key.rpartition(":")[2] for row in self.table.view().page("log:", "log;").rows]
+        ids = [row.key.rpartition(":")[2] for row in self.table.rows("log:")]
         return [found for found in map(ledger.get, ids) if found is not None]
 
     def restarted(self, *, file: Path | None = None) -> Bench:

@@ -76,6 +76,11 @@ class MemoryTable:
                 self._rows[key] = Row(key, values, f'W/"{next(self._etags)}"')
             self._keys[:] = sorted(self._rows)
 
+    def rows(self, prefix: str) -> list[Row]:
+        """Return all rows whose keys begin with `prefix`, without faults, counts and pages."""
+        with self._lock:
+            return [self._rows[key] for key in self._keys if key.startswith(prefix)]
+
     def transact(self, operations: Sequence[Operation]) -> Sequence[str]:
         """See `Table.transact`."""
         fault = self._called("transact")
