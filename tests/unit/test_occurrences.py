@@ -7,12 +7,14 @@ from collections import Counter
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from local.testing.app import HEAD, NOON, Bench, bench
+from local.testing.executor import InlineExecutor
 from local.testing.memory_table import Fault
 from shared.core.errors import LedgerUnavailable
 from shared.core.events import ScheduleEvent
@@ -329,6 +331,8 @@ class Deaths:
         self.writes = None
 
 
+# Threads would make thousands of ticks slow on a busy machine, and the law does not depend on them.
+@mock.patch("shared.engine.tick.tick.ThreadPoolExecutor", InlineExecutor)
 @settings(max_examples=60, deadline=None)
 @given(
     schedule=st.sampled_from(SCHEDULES),

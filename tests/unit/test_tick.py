@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from local.testing.app import HEAD, NOON, Bench, bench
+from local.testing.executor import InlineExecutor
 from local.testing.memory_table import Fault
 from shared.core.errors import LedgerUnavailable
 from shared.core.events import ScheduleEvent, deduplication_key
@@ -211,6 +213,8 @@ def test_an_idle_tick_with_1000_triggers_takes_few_storage_calls(tmp_path: Path)
     assert found.table.calls - before == {"get": 1, "page": 4, "transact": 1}
 
 
+# Threads would make thousands of ticks slow on a busy machine, and the law does not depend on them.
+@mock.patch("shared.engine.tick.tick.ThreadPoolExecutor", InlineExecutor)
 @settings(deadline=None)
 @given(
     cuts=st.lists(st.integers(1, 500), min_size=1, max_size=12),
