@@ -5,19 +5,11 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from local import demo
-
 ROOT = Path(__file__).resolve().parents[2]
-
-GOOD = demo.DemoReport(
-    steps=(demo.DemoStep(action="a", trigger="t", run="r", as_expected=True),),
-    bodies={"r": {"ExperimentName": "E"}},
-)
 
 
 @pytest.mark.azurite
@@ -43,31 +35,3 @@ def test_the_demo_reports_seven_events_and_four_runs() -> None:
     assert "sub-folder" in reasons[0]
     assert "*.partial.csv" in reasons[1]
     assert "submission" in reasons[2]
-
-
-@pytest.mark.parametrize(
-    ("steps", "bodies", "problem"),
-    [
-        ([], {"r": {}}, "expected 0 runs, but 1 were started"),
-        (
-            [demo.DemoStep(action="a", trigger="t", run="r", as_expected=False)],
-            {"r": {}},
-            "not as expected: a",
-        ),
-        (
-            [demo.DemoStep(action="a", trigger="t", run="r", as_expected=True)],
-            {},
-            "expected 1 runs",
-        ),
-    ],
-)
-def test_a_difference_from_the_expected_result_is_a_problem(
-    steps: list[demo.DemoStep], bodies: dict[str, object], problem: str
-) -> None:
-    problems = demo.find_problems(steps, bodies)
-    assert any(text.startswith(problem) for text in problems)
-
-
-def test_a_report_with_problems_is_not_ok() -> None:
-    assert demo.to_json(GOOD)["ok"] is True
-    assert demo.to_json(replace(GOOD, problems=("no",)))["ok"] is False

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from local.processes import child as processes
-from local.standins.azurite import ROOT, AzuriteMissing, find_program
+from local.standins.azurite import ROOT
 
 SLEEP = "import time; print('ready', flush=True); time.sleep(600)"
 
@@ -109,13 +109,3 @@ def test_a_child_dies_with_a_parent_that_was_killed(tmp_path: Path) -> None:
         parent.send_signal(signal.SIGKILL)
     wait_gone(child)
     wait_gone(guard)
-
-
-def test_a_missing_azurite_says_what_to_install(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with pytest.raises(AzuriteMissing, match="run `npm ci`"):
-        find_program(root=tmp_path)
-    monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(AzuriteMissing, match=r"install Node\.js 20"):
-        find_program()

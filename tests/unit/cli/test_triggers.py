@@ -6,7 +6,6 @@ import json
 import re
 import shlex
 from collections.abc import Callable
-from pathlib import Path
 
 import click
 import pytest
@@ -18,7 +17,6 @@ from cli.openapi import EXAMPLES, http_file_text, http_reference_text, openapi
 from local.testing.app import Bench
 from shared.web.api.openapi import ROUTES, document
 
-ROOT = Path(__file__).resolve().parents[2]
 TRIGGERS = """
 call: {pipeline: scoring, http: {}}
 nightly: {pipeline: scoring, schedule: {frequency: day}}
