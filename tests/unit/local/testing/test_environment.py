@@ -12,9 +12,9 @@ from local.testing.environment import remove_app_settings
 ROOT = Path(__file__).resolve().parents[4]
 
 
-def test_every_setting_of_the_readme_and_of_the_sample_is_removed() -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8").partition("## Settings")[2]
-    names = set(re.findall(r"^\| `([A-Z_]+)` \|", readme.partition("\n## ")[0], re.MULTILINE))
+def test_every_setting_that_the_app_reads_or_the_sample_has_is_removed() -> None:
+    source = "".join(file.read_text("utf-8") for file in (ROOT / "shared").rglob("*.py"))
+    names = set(re.findall(r'(?:get\(|settings\[|environment\[)"([A-Z][A-Z_]{3,})"', source))
     names |= read_values(ROOT / SAMPLE_FILE).keys()
     assert {"TRIGGERS_FILE", "AZURE_CLIENT_ID", "AzureWebJobsStorage"} <= names
     environment = dict.fromkeys(names, "the developer's own") | {"PATH": "/bin"}
