@@ -1,1 +1,1 @@
-"""Test doubles: an app in memory."""
+"""Test doubles, and an app in memory that uses them."""
