@@ -15,7 +15,7 @@ COMMANDS = {
     "lock": ("cli.lock", "Pin the requirements with hashes."),
     "next": ("cli.next", "List a schedule's next occurrences."),
     "openapi": ("cli.openapi", "Print the OpenAPI document of the HTTP API."),
-    "preview": ("cli.preview", "Show what a blob, a time or a request would start."),
+    "preview": ("cli.preview", "Show the runs that a blob, a time or a request would start."),
     "submissions": ("cli.submissions", "List, show, replay, drop and cancel submissions."),
     "test": ("cli.test", "Check format, lint, types and docs, and run the tests."),
     "triggers": ("cli.triggers", "List, show, enable and disable triggers."),

@@ -1,4 +1,4 @@
-"""`dev.py check`: check a triggers file, and show what starts which pipeline."""
+"""`dev.py check`: check a triggers file, and show which trigger starts which pipeline."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def _settings(folder: Path) -> dict[str, str]:
 @click.argument("file", type=click.Path(path_type=Path), required=False)
 @AS_JSON
 def check(file: Path | None, as_json: bool) -> None:
-    """Check FILE and show what starts which pipeline.
+    """Check FILE and show which trigger starts which pipeline.
 
     The default of FILE is the setting TRIGGERS_FILE, else triggers.yaml. Settings come from the environment, then from
     local.settings.json next to FILE, then from local.settings.sample.json. If the file has errors, the command lists

@@ -1,4 +1,4 @@
-"""What the commands share: settings, the app's operations, options, and how results and errors are printed."""
+"""Shared by the commands: settings, the app's operations, options, and the output of results and errors."""
 
 from __future__ import annotations
 

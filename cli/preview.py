@@ -1,4 +1,4 @@
-"""`dev.py preview`: show what a blob, a time or a request would start."""
+"""`dev.py preview`: show the runs that a blob, a time or a request would start."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def preview(
     trigger: str | None,
     as_json: bool,
 ) -> None:
-    """Show what a blob, a time or a request would start, or the first condition that fails.
+    """Show the runs that a blob, a time or a request would start, or the first condition that fails.
 
     The command claims, records and sends nothing. It uses the same settings as `submissions`.
     """

@@ -39,8 +39,8 @@ def list_(as_json: bool) -> None:
     for one in found:
         latest = str(one.latest[0].values["state"]) if one.latest else ""
         coming = print_instant(one.next[0]) if one.next else ""
-        told = f"{one.trigger.name}: {starts_from(one.trigger)}\n{_enabled(one)}"
-        table.add_row(told, coming, latest)
+        description = f"{one.trigger.name}: {starts_from(one.trigger)}\n{_enabled(one)}"
+        table.add_row(description, coming, latest)
     Console(file=sys.stdout).print(table)
 
 

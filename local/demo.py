@@ -28,7 +28,7 @@ class DemoStep:
     """One step of the demo and its result."""
 
     action: str
-    """What the demo did."""
+    """The action that the demo took."""
     trigger: str
     """The trigger that the step is for."""
     submission: str | None = None
@@ -50,7 +50,7 @@ class DemoReport:
     bodies: Mapping[str, Any]
     """The bodies that the workspace received, by run id."""
     problems: tuple[str, ...] = ()
-    """What differs from the expected result. Empty if the demo succeeded."""
+    """The differences from the expected result. Empty if the demo succeeded."""
 
 
 @dataclass(slots=True)

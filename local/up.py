@@ -59,7 +59,7 @@ class AlreadyUp(Exception):
 
 @dataclass(slots=True)
 class _Shown:
-    """What has been shown to the developer."""
+    """The runs and log records that have been shown to the developer."""
 
     runs: set[str] = field(default_factory=set)
     """The ids of the runs."""

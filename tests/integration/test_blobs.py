@@ -1,4 +1,4 @@
-"""HEADs on Azurite: names exactly as they are, facts as they are now, and errors that say what to do."""
+"""HEADs on Azurite: exact names, current facts, and errors that say how to fix them."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def head(blobs: Blobs, container: ContainerClient, path: str) -> BlobFacts | Non
     ],
     ids=lambda name: name[:20].encode("ascii", "backslashreplace").decode(),
 )
-def test_a_name_is_asked_for_exactly(blobs: Blobs, container: ContainerClient, name: str) -> None:
+def test_a_name_is_requested_exactly(blobs: Blobs, container: ContainerClient, name: str) -> None:
     container.upload_blob(name, b"12345")
     facts = head(blobs, container, name)
     (listed,) = container.list_blobs()
@@ -109,7 +109,7 @@ def test_the_facts_are_those_of_the_blob_as_it_is_now(
         ({}, False),
     ],
 )
-def test_folder_markers_are_told_apart(
+def test_folder_markers_are_recognized(
     blobs: Blobs, container: ContainerClient, metadata: dict[str, str], folder: bool
 ) -> None:
     container.upload_blob("in", b"", metadata=metadata)
@@ -196,7 +196,7 @@ def test_a_key_that_is_refused_is_named_by_its_setting(
     assert key not in str(caught.value)
 
 
-def test_an_account_that_does_not_answer_is_worth_another_try() -> None:
+def test_an_account_that_does_not_answer_is_worth_a_retry() -> None:
     with HttpServer(lambda _: Answer()) as server:
         url = server.url
     connection = f"AccountName=a;AccountKey=d3Jvbmc=;BlobEndpoint={url}/a"
@@ -221,7 +221,7 @@ def test_a_connection_that_is_not_set_is_a_clear_error() -> None:
 
 
 class StaticTokens(Tokens):
-    """A managed identity without an endpoint behind it."""
+    """A managed identity without an endpoint."""
 
     def get_token_info(
         self, *scopes: str, options: TokenRequestOptions | None = None
@@ -234,7 +234,7 @@ class StaticTokens(Tokens):
 
 @pytest.fixture
 def certificate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
-    """Give a server's context for `localhost` that clients of this test trust."""
+    """Return a server's TLS context for `localhost` that clients of this test trust."""
     authority = trustme.CA()
     authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "ca.pem"))

@@ -34,7 +34,7 @@ triggers:
 
 @pytest.fixture
 def tls_azurite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Azurite]:
-    """Give an Azurite that speaks https and takes bearer tokens, with an authority that our clients trust."""
+    """Return an Azurite that speaks https and accepts bearer tokens, with an authority that our clients trust."""
     authority = trustme.CA()
     certificate = authority.issue_cert("127.0.0.1")
     ca, chain, key = (tmp_path / name for name in ("ca.pem", "chain.pem", "key.pem"))

@@ -1,4 +1,4 @@
-"""Faults of the workspace stand-in: what a request gets instead of its true answer."""
+"""Faults of the workspace stand-in: the answers that requests get instead of the true ones."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class WorkspaceFault:
         }
 
     def apply(self, answer: Callable[[], Answer]) -> Answer | Misbehaviour:
-        """Return what the request gets.
+        """Return the answer that the request gets.
 
         Args:
             answer: Starts the run and returns the true answer.

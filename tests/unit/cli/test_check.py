@@ -66,7 +66,7 @@ def run(folder: Path, *options: str) -> Result:
     return CliRunner().invoke(check, [str(folder / "triggers.yaml"), *options])
 
 
-def test_a_correct_file_is_shown_with_what_starts_which_pipeline(folder: Path) -> None:
+def test_a_correct_file_is_shown_with_its_triggers_and_pipelines(folder: Path) -> None:
     result = run(folder)
     assert result.exit_code == 0, result.output
     for word in ("every-15-minutes", "new-data", "on-demand", "scoring", "input_string", "*.csv"):

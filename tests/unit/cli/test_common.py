@@ -1,4 +1,4 @@
-"""What the commands share: settings, the type of an instant, and errors as sentences."""
+"""Settings, the type of an instant, and errors as sentences, which the commands share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`local.settings.json`: what is read, and what is refused."""
+"""`local.settings.json`: its values are read, and errors are reported."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from local.settings_file import SETTINGS_FILE, SettingsFileBroken, read_values
 
 
-def test_local_settings_are_read_and_mistakes_told(tmp_path: Path) -> None:
+def test_local_settings_are_read_and_errors_reported(tmp_path: Path) -> None:
     assert read_values(tmp_path / SETTINGS_FILE) == {}
     file = tmp_path / "local.settings.json"
     file.write_text(json.dumps({"IsEncrypted": False, "Values": {"A": "1"}}))

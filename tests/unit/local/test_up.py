@@ -7,7 +7,7 @@ from pathlib import Path
 from local.up import Endpoints, find_directories, read_endpoints
 
 
-def test_endpoints_that_nobody_set_are_found(tmp_path: Path) -> None:
+def test_endpoints_without_a_setting_are_found(tmp_path: Path) -> None:
     file = tmp_path / "triggers.yaml"
     assert read_endpoints(file, settings={}) == Endpoints()
     file.write_text("pipelines: [")

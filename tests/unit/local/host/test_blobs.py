@@ -52,7 +52,7 @@ def drain(runtime: RecordingRuntime, *blobs: Blob) -> tuple[list[Blob], list[Blo
     return done, queue.poison
 
 
-def test_a_raising_function_is_tried_five_times_and_then_poison() -> None:
+def test_a_function_that_raises_is_called_five_times_and_then_its_blob_is_poison() -> None:
     blob = Blob(function="f", container="c", name="n", etag="1")
     runtime = RecordingRuntime(failures=100)
     assert drain(runtime, blob) == ([blob], [blob])
@@ -62,7 +62,7 @@ def test_a_raising_function_is_tried_five_times_and_then_poison() -> None:
     assert len(runtime.calls) == 3
 
 
-def test_receipts_outlive_the_host_only_for_what_is_done(tmp_path: Path) -> None:
+def test_receipts_outlive_the_host_only_for_blobs_that_are_done(tmp_path: Path) -> None:
     one, two = (Blob(function="f", container="c", name="n\n😀", etag=etag) for etag in "12")
     receipts = Receipts(tmp_path)
     assert [receipts.claim(blob) for blob in (one, two, one)] == [True, True, False]

@@ -55,7 +55,7 @@ def test_a_route_that_cannot_be_read_fails_the_app(route: str) -> None:
         read_routes([http("a", route=route)], prefix="api")
 
 
-def test_keys_open_by_level() -> None:
+def test_keys_allow_calls_by_level() -> None:
     keys = Keys(values={"master": "m", "default": "d", "submit": "s"})
     opened = {
         level: {

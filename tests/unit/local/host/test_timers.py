@@ -29,17 +29,17 @@ def timer(schedule: str, **binding: Any) -> Function:
         ("0 0 0 13 * 5", "2027-08-13T00:00:00+00:00"),  # day and weekday both, unlike cron
     ],
 )
-def test_ncrontab_comes_when_azure_says(expression: str, due: str) -> None:
+def test_ncrontab_has_the_occurrences_of_azure(expression: str, due: str) -> None:
     assert Ncrontab(expression).after(NOON).isoformat() == due
 
 
 @pytest.mark.parametrize("expression", ["* * * * *", "x * * * * *", "00:05:00"])
-def test_what_is_not_ncrontab_is_refused(expression: str) -> None:
+def test_other_expressions_than_ncrontab_are_refused(expression: str) -> None:
     with pytest.raises(ValueError):
         Ncrontab(expression)
 
 
-def test_a_run_longer_than_the_interval_is_followed_by_one_late_run() -> None:
+def test_after_a_call_longer_than_the_interval_comes_one_late_call() -> None:
     now = NOON
     runtime = RecordingRuntime()
     tick_runner = Timer(timer("0 * * * * *"), runtime, clock=lambda: now)
@@ -51,7 +51,7 @@ def test_a_run_longer_than_the_interval_is_followed_by_one_late_run() -> None:
     assert [call["past_due"] for call in runtime.calls] == [False, False]
 
 
-def test_what_was_missed_while_down_is_one_past_due_call(tmp_path: Path) -> None:
+def test_occurrences_missed_while_down_are_one_past_due_call(tmp_path: Path) -> None:
     now = NOON
     runtime = RecordingRuntime()
 
@@ -68,7 +68,7 @@ def test_what_was_missed_while_down_is_one_past_due_call(tmp_path: Path) -> None
     assert [call["past_due"] for call in runtime.calls] == [False, True]
 
 
-def test_a_timer_that_wants_to_run_at_the_start_does() -> None:
+def test_a_timer_with_run_on_startup_runs_at_the_start() -> None:
     runtime = RecordingRuntime()
     Timer(timer("0 * * * * *", runOnStartup=True), runtime, clock=lambda: NOON).start()
     assert [call["past_due"] for call in runtime.calls] == [False]
@@ -79,7 +79,7 @@ def test_a_timer_that_is_not_ncrontab_fails_the_app() -> None:
         Timer(timer("* * * * *"), RecordingRuntime(), clock=lambda: NOON)
 
 
-def test_settings_stand_in_paths_and_schedules(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_settings_are_replaced_in_paths_and_schedules(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WHERE", "data")
     assert resolve_settings("%WHERE%/{name}", "f") == "data/{name}"
     with pytest.raises(AppFailed, match="NOT_THERE"):

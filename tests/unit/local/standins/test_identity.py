@@ -42,7 +42,7 @@ def test_a_token_is_for_the_resource_and_expires(endpoint: IdentityEndpoint) -> 
     assert endpoint.counts == {RESOURCE: 1}
 
 
-def test_what_the_protocol_wants_is_wanted(endpoint: IdentityEndpoint) -> None:
+def test_requests_that_break_the_protocol_are_refused(endpoint: IdentityEndpoint) -> None:
     assert ask(endpoint, header="wrong").status_code == 403
     assert ask(endpoint, **{"api-version": "2017-09-01"}).status_code == 400
     assert ask(endpoint, resource=None).status_code == 400
@@ -65,7 +65,7 @@ def test_azure_identity_finds_it_and_keeps_the_token(monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize("status", [400, 404])
-def test_azure_identity_meets_the_faults(monkeypatch: pytest.MonkeyPatch, status: int) -> None:
+def test_azure_identity_gets_the_faults(monkeypatch: pytest.MonkeyPatch, status: int) -> None:
     with IdentityEndpoint() as endpoint:
         for name, value in endpoint.environment.items():
             monkeypatch.setenv(name, value)
@@ -76,7 +76,7 @@ def test_azure_identity_meets_the_faults(monkeypatch: pytest.MonkeyPatch, status
             assert credential.get_token(f"{RESOURCE}/.default").token
 
 
-def test_faults_come_in_order_and_can_be_taken_back(endpoint: IdentityEndpoint) -> None:
+def test_faults_come_in_order_and_can_be_removed(endpoint: IdentityEndpoint) -> None:
     endpoint.fail(
         IdentityFault(status=429, headers={"Retry-After": "3"}), IdentityFault(status=None)
     )

@@ -10,6 +10,6 @@ from local.standins.tokens import BadToken, read_token, sign_token
 @pytest.mark.parametrize(
     "token", ["", "a", "a.b.c", "é.é.é", sign_token({"aud": "x"}, secret=b"other")]
 )
-def test_a_token_of_somebody_else_is_told(token: str) -> None:
+def test_a_token_with_another_secret_is_refused(token: str) -> None:
     with pytest.raises(BadToken):
-        read_token(token, secret=b"ours")
+        read_token(token, secret=b"own")

@@ -46,7 +46,7 @@ def test_a_refused_body_does_not_use_up_a_fault(caller: WorkspaceCaller) -> None
 
 @pytest.mark.parametrize("accepted", [True, False])
 @pytest.mark.parametrize("fault_kind", [FaultKind.DROP, FaultKind.RESET, FaultKind.HANG])
-def test_a_lost_answer_leaves_a_run_exactly_when_it_was_accepted(
+def test_a_lost_answer_leaves_a_run_only_if_it_was_accepted(
     caller: WorkspaceCaller, fault_kind: FaultKind, accepted: bool
 ) -> None:
     caller.workspace.faults.add(
@@ -57,7 +57,7 @@ def test_a_lost_answer_leaves_a_run_exactly_when_it_was_accepted(
     assert len(caller.workspace.runs.all()) == accepted
 
 
-def test_a_truncated_answer_promises_more_than_it_brings(caller: WorkspaceCaller) -> None:
+def test_a_truncated_answer_is_shorter_than_its_content_length(caller: WorkspaceCaller) -> None:
     caller.workspace.faults.add(WorkspaceFault(fault_kind=FaultKind.TRUNCATE))
     with pytest.raises(requests.exceptions.ChunkedEncodingError) as raised:
         caller.submit(BODY)
@@ -66,20 +66,22 @@ def test_a_truncated_answer_promises_more_than_it_brings(caller: WorkspaceCaller
 
 
 @pytest.mark.parametrize("fault_kind", [FaultKind.DRIP, FaultKind.LATE])
-def test_a_slow_answer_is_whole_in_the_end(caller: WorkspaceCaller, fault_kind: FaultKind) -> None:
+def test_a_slow_answer_is_complete_at_the_end(
+    caller: WorkspaceCaller, fault_kind: FaultKind
+) -> None:
     caller.workspace.faults.add(WorkspaceFault(fault_kind=fault_kind, seconds=0.0001))
     (run,) = [caller.submit(BODY).json()["Id"]]
     assert run == caller.workspace.runs.all()[0].id
 
 
-def test_an_answer_without_an_id_is_otherwise_whole(caller: WorkspaceCaller) -> None:
+def test_an_answer_without_an_id_is_otherwise_complete(caller: WorkspaceCaller) -> None:
     caller.workspace.faults.add(WorkspaceFault(fault_kind=FaultKind.NO_ID))
     entity = caller.submit(BODY).json()
     assert "Id" not in entity
     assert entity["PipelineId"] == PIPELINE_ID
 
 
-def test_a_hanging_answer_does_not_hold_up_the_close(clock: Clock) -> None:
+def test_a_hanging_answer_does_not_delay_the_close(clock: Clock) -> None:
     with IdentityEndpoint(clock=clock.now) as identity:
         workspace = WorkspaceStandIn(secret=identity.secret, clock=clock.now)
         workspace.faults.add(WorkspaceFault(fault_kind=FaultKind.HANG, seconds=3600))

@@ -10,7 +10,7 @@ from local.testing.app import Clock
 from local.testing.workspace_caller import BODY, WorkspaceCaller
 
 
-def test_runs_move_on_by_steps(caller: WorkspaceCaller, clock: Clock) -> None:
+def test_runs_advance_by_steps(caller: WorkspaceCaller, clock: Clock) -> None:
     first, second = (caller.submit(BODY).json()["Id"] for _ in range(2))
     runs = caller.workspace.runs
     stored = runs.get(second)
@@ -30,7 +30,7 @@ def test_runs_move_on_by_steps(caller: WorkspaceCaller, clock: Clock) -> None:
     assert missing.json()["error"]["message"] == "There is no run nothing"
 
 
-def test_runs_move_on_by_the_clock_when_told_to(clock: Clock) -> None:
+def test_runs_advance_with_time_if_there_is_a_progress(clock: Clock) -> None:
     with WorkspaceStandIn(
         secret=b"s",
         clock=clock.now,
@@ -48,7 +48,7 @@ def test_runs_move_on_by_the_clock_when_told_to(clock: Clock) -> None:
         assert run.ended == run.created + timedelta(seconds=6)
 
 
-def test_a_cancelled_run_stays_so(caller: WorkspaceCaller) -> None:
+def test_a_cancelled_run_stays_cancelled(caller: WorkspaceCaller) -> None:
     run = caller.submit(BODY).json()["Id"]
     url = f"{caller.workspace.url}/pipelines/v1.0{SCOPE_PATH}/PipelineRuns/{run}/Execution"
     assert caller.session.delete(url, headers=caller.headers, timeout=10).status_code == 200

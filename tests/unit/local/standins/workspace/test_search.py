@@ -74,7 +74,7 @@ def test_an_experiment_that_is_not_there_is_not_found(caller: WorkspaceCaller) -
     assert answer.json()["error"]["message"] == "There is no experiment nothing"
 
 
-def test_searches_see_what_their_mode_says(caller: WorkspaceCaller, clock: Clock) -> None:
+def test_searches_show_the_runs_of_their_mode(caller: WorkspaceCaller, clock: Clock) -> None:
     mine = caller.submit(BODY).json()["Id"]
     other = caller.submit({**BODY, "ExperimentName": "Other"}).json()["Id"]
 

@@ -1,4 +1,4 @@
-"""The workspace stand-in: which requests it accepts, and what it records of them."""
+"""The workspace stand-in: the requests that it accepts and records."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_unknown_and_disabled_pipelines_and_other_content_types_are_refused(
     assert [run.parent_run_id for run in workspace.runs.all()] == ["x"]
 
 
-def test_only_a_token_of_ours_for_the_right_audience_and_time_opens(
+def test_only_a_valid_token_for_the_right_audience_is_accepted(
     caller: WorkspaceCaller, clock: Clock
 ) -> None:
     identity = caller.identity

@@ -65,5 +65,5 @@ def test_a_body_that_the_sdk_cannot_read_is_refused_by_key(
         b"{}",
     ],
 )
-def test_what_is_not_a_json_object_is_refused(caller: WorkspaceCaller, body: bytes) -> None:
+def test_a_body_that_is_not_a_json_object_is_refused(caller: WorkspaceCaller, body: bytes) -> None:
     assert caller.submit(body).status_code == 400
