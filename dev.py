@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """The entry point of all commands: `python3 dev.py demo`, `test`, `up` and so on. `python3 dev.py --help` lists them.
 
-It runs on any Python 3. It finds Python 3.13, makes `.venv` from the pinned requirements, runs `npm ci` for the
-commands that need Azurite, and then runs `python -m cli …` in that environment.
+It runs on any Python 3. It finds Python 3.13 and makes `.venv` from the pinned requirements. For the commands that need
+Azurite, it runs `npm ci`. Then it runs `python -m cli …` in that environment.
 """
 
 import hashlib

@@ -58,8 +58,11 @@ class _Demo:
     """The stack, and the steps that have been made so far."""
 
     stack: Stack
+    """The running stack."""
     say: Callable[[str], None]
+    """Shows one line of progress."""
     steps: list[DemoStep] = field(default_factory=list)
+    """The steps so far."""
 
     def submission(self, identifier: str) -> dict[str, Any]:
         """Return a submission from the app's HTTP API."""

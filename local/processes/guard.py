@@ -1,8 +1,8 @@
 """A guard around one child process: it ends the child when the parent process ends, even after SIGKILL.
 
 `child.start` runs `python guard.py <command> …`. Only the parent holds the other end of the pipe that is the guard's
-standard input, so the guard reads end-of-file when the parent ends. That works on every Unix, does not depend on the
-thread that started the child (as Linux's PDEATHSIG does), and needs no support in the child.
+standard input, so the guard reads end-of-file when the parent ends. That works on every Unix and needs no support
+in the child. Unlike Linux's PDEATHSIG, it does not depend on the thread that started the child.
 
 The guard is started without `site`, so it may import nothing but the standard library.
 """

@@ -39,7 +39,7 @@ class WorkspaceCaller:
         self.headers = {"Authorization": f"Bearer {identity.make_token(AUDIENCE)}"}
 
     def submit(self, body: Any, **options: Any) -> requests.Response:  # noqa: ANN401 — any JSON value, or bytes
-        """Send a submit request; `headers` and `url` replace the usual ones."""
+        """Send a submit request. `headers` are added, and `url` replaces the usual endpoint."""
         headers = {**self.headers, "Content-Type": "application/json", **options.pop("headers", {})}
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
         url = options.pop("url", self.workspace.submit_url())

@@ -1,4 +1,4 @@
-"""Storage by identity: ledger and HEAD with bearer tokens over TLS, as in the cloud; Azurite checks the claims."""
+"""Storage by identity: ledger and HEAD with bearer tokens over TLS, as in Azure. Azurite checks only their claims."""
 
 from __future__ import annotations
 

@@ -15,10 +15,15 @@ class RunStatus(Enum):
     """The status of a run: its name and number on the pipelines service, and its name in run history."""
 
     NOT_STARTED = ("NotStarted", 0, "NotStarted")
+    """The run was created."""
     RUNNING = ("Running", 1, "Running")
+    """The run has started."""
     FAILED = ("Failed", 2, "Failed")
+    """The run ended with an error."""
     FINISHED = ("Finished", 3, "Completed")
+    """The run succeeded."""
     CANCELED = ("Canceled", 4, "Canceled")
+    """The run was canceled."""
 
     @property
     def is_final(self) -> bool:
@@ -42,8 +47,11 @@ class EnumStyle(StrEnum):
     """The format of enums. The pipelines service is changing from numbers to names, and both occur."""
 
     NAME = "name"
+    """Names, such as "Running"."""
     NUMBER = "number"
+    """Numbers, such as 1."""
     NUMERIC_STRING = "numeric_string"
+    """Numbers as text, such as "1"."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
