@@ -220,7 +220,7 @@ def test_a_connection_that_is_not_set_is_a_clear_error() -> None:
         Blobs({}, tokens=TOKENS).head("Data", "c", "a")
 
 
-class StaticTokens(Tokens):
+class NamedTokens(Tokens):
     """A managed identity without an endpoint."""
 
     def get_token_info(
@@ -229,7 +229,7 @@ class StaticTokens(Tokens):
         return AccessTokenInfo(f"token-for-{self.describe()}", 4_000_000_000)
 
     def for_client(self, client_id: str | None) -> Tokens:
-        return StaticTokens(self._environment, client_id=client_id)
+        return NamedTokens(self._environment, client_id=client_id)
 
 
 @pytest.fixture
@@ -263,7 +263,7 @@ def test_a_missing_role_is_named_with_the_identity(
         settings = {"Data__blobServiceUri": f"https://localhost:{server.port}"}
         if client_id:
             settings |= {"Data__credential": "managedidentity", "Data__clientId": client_id}
-        tokens = StaticTokens({"IDENTITY_ENDPOINT": "x", "IDENTITY_HEADER": "y"})
+        tokens = NamedTokens({"IDENTITY_ENDPOINT": "x", "IDENTITY_HEADER": "y"})
         blobs = Blobs(settings, tokens=tokens, wait=timedelta())
         with pytest.raises(StorageUnavailable) as caught:
             blobs.head("Data", "c", "a")

@@ -1,8 +1,8 @@
 """A stand-in for an Azure Machine Learning workspace: published pipelines and run history.
 
-It accepts a submit request only with a token that the identity stand-in signed for the right audience. The body
-must be one that the SDK's own models can read (`submit_body`). It stores runs (`runs`), answers searches (`search`) and can return
-any fault (`faults`). It records all requests, without their tokens.
+It accepts a submit request only with a token that the identity stand-in signed for the right audience. The body must
+be one that the SDK's own models can read (`submit_body`). It stores runs (`runs`), answers searches (`search`) and can
+return any fault (`faults`). It records all requests, without their tokens.
 
 As a program, `python -m local.standins.workspace`, it prints one JSON line when it is ready. The control plane under
 `/control` (`control`) needs the token from that line. In the same process, the attributes do the same.
