@@ -28,7 +28,7 @@ MAX_TEXT_UNITS = 32 * 1024
 MAX_VALUE_BYTES = 64 * 1024
 MAX_ROW_BYTES = 1024 * 1024
 MAX_TRANSACTION_BYTES = 4 * 1024 * 1024
-"""Limits of the service (Microsoft Learn: Understanding the Table service data model)."""
+"""The limits of the service (Microsoft Learn, "Understanding the Table service data model")."""
 
 
 class Fault(Enum):
@@ -81,7 +81,7 @@ class MemoryTable:
 
     def transact(self, operations: Sequence[Operation]) -> Sequence[str]:
         """See `Table.transact`."""
-        fault = self._called("transact")
+        fault = self._count("transact")
         if fault is Fault.NOT_CARRIED_OUT:
             raise TableUnavailable("the connection was refused")
         with self._lock:
@@ -94,7 +94,7 @@ class MemoryTable:
 
     def get(self, key: str) -> Row | None:
         """See `Table.get`."""
-        if self._called("get") is not None:
+        if self._count("get") is not None:
             raise TableUnavailable("the connection was reset")
         with self._lock:
             return self._rows.get(key)
@@ -103,7 +103,7 @@ class MemoryTable:
         self, start: str, end: str, *, limit: int = PAGE_ROWS, continuation: str | None = None
     ) -> Page:
         """See `Table.page`."""
-        if self._called("page") is not None:
+        if self._count("page") is not None:
             raise TableUnavailable("the connection was reset")
         with self._lock:
             first = bisect_left(self._keys, max(start, continuation or start))
@@ -113,7 +113,7 @@ class MemoryTable:
             self.rows_read += len(rows)
             return Page(rows, self._keys[stop] if stop < last else None)
 
-    def _called(self, call: str) -> Fault | None:
+    def _count(self, call: str) -> Fault | None:
         with self._lock:
             self.calls[call] += 1
         return self._fault(call)

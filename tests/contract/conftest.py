@@ -9,7 +9,7 @@ import pytest
 from azure.data.tables import TableClient
 
 from local.standins.azurite import Azurite
-from local.standins.faulty_transport import FaultyTransport
+from local.standins.storage_faults import FaultyTransport
 from local.testing.memory_table import Fault, MemoryTable
 from shared.ledger.table.azure import CLIENT_OPTIONS, AzureTable
 from shared.ledger.table.protocol import Table

@@ -198,7 +198,7 @@ CLAIMER = """
 import json, random, sys
 from concurrent.futures import ThreadPoolExecutor
 from azure.data.tables import TableClient
-from local.standins.faulty_transport import FaultyTransport
+from local.standins.storage_faults import FaultyTransport
 from shared.ledger.ledger import Ledger
 from shared.ledger.table.azure import CLIENT_OPTIONS, AzureTable
 from local.testing.memory_table import Fault

@@ -1,4 +1,4 @@
-"""Child processes: ready, dead at the start, stopped, and gone with their parent."""
+"""Child processes: ready, failed at the start, stopped, and ended with their parent."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from local.processes import child as processes
-from local.standins.azurite import ROOT, AzuriteMissing, find_program
+from local.standins.azurite import ROOT
 
 SLEEP = "import time; print('ready', flush=True); time.sleep(600)"
 
@@ -28,7 +28,7 @@ def is_gone(pid: int) -> bool:
         os.kill(pid, 0)
     except ProcessLookupError:
         return True
-    # Its parent may not have waited for it yet.
+    # A zombie: its parent may not have waited for it yet.
     status = Path(f"/proc/{pid}/stat")
     return status.exists() and status.read_text().rpartition(")")[2].split()[0] == "Z"
 
@@ -55,7 +55,7 @@ def test_a_child_is_ready_when_its_output_says_so_and_stops(tmp_path: Path) -> N
     assert child.output == "ready\n"
 
 
-def test_a_child_that_ends_at_the_start_is_told_with_its_last_lines(tmp_path: Path) -> None:
+def test_a_child_that_ends_at_the_start_is_an_error_with_its_last_lines(tmp_path: Path) -> None:
     with pytest.raises(processes.ChildFailed) as raised:
         start("import sys; print('the reason'); sys.exit(3)", tmp_path / "it.log")
     assert raised.value.code == 3
@@ -63,7 +63,7 @@ def test_a_child_that_ends_at_the_start_is_told_with_its_last_lines(tmp_path: Pa
     assert str(raised.value).endswith("    the reason")
 
 
-def test_a_program_that_is_not_there_is_told(tmp_path: Path) -> None:
+def test_a_missing_program_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(processes.ChildFailed, match="could not be started"):
         processes.start(["/nothing/here"], name="it", log=tmp_path / "it.log", ready=is_ready)
 
@@ -76,7 +76,7 @@ def test_a_child_that_is_never_ready_is_killed(tmp_path: Path) -> None:
         wait_gone(int(raised.value.output))
 
 
-def test_a_child_that_does_not_want_to_stop_is_killed_with_its_own_children(tmp_path: Path) -> None:
+def test_a_child_that_ignores_sigterm_is_killed_with_its_own_children(tmp_path: Path) -> None:
     code = """
         import signal, subprocess, sys, time
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -90,7 +90,7 @@ def test_a_child_that_does_not_want_to_stop_is_killed_with_its_own_children(tmp_
     wait_gone(grandchild)
 
 
-def test_a_child_dies_with_a_parent_that_was_killed(tmp_path: Path) -> None:
+def test_a_child_ends_if_its_parent_is_killed(tmp_path: Path) -> None:
     code = f"""
         import os, sys, time
         from pathlib import Path
@@ -109,13 +109,3 @@ def test_a_child_dies_with_a_parent_that_was_killed(tmp_path: Path) -> None:
         parent.send_signal(signal.SIGKILL)
     wait_gone(child)
     wait_gone(guard)
-
-
-def test_a_missing_azurite_says_what_to_install(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with pytest.raises(AzuriteMissing, match="run `npm ci`"):
-        find_program(root=tmp_path)
-    monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(AzuriteMissing, match=r"install Node\.js 20"):
-        find_program()

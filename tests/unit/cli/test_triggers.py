@@ -6,7 +6,6 @@ import json
 import re
 import shlex
 from collections.abc import Callable
-from pathlib import Path
 
 import click
 import pytest
@@ -19,7 +18,6 @@ from local.testing.app import Bench
 from shared.web.api.openapi import document
 from shared.web.registry import ROUTES
 
-ROOT = Path(__file__).resolve().parents[2]
 TRIGGERS = """
 call: {pipeline: scoring, http: {}}
 nightly: {pipeline: scoring, schedule: {frequency: day}}
@@ -39,7 +37,7 @@ def run(command: click.Command, *arguments: str) -> Result:
     return CliRunner().invoke(command, list(arguments), env={"COLUMNS": "200"})
 
 
-def test_a_list_says_what_starts_what_and_what_comes_next(bench: Bench) -> None:
+def test_a_list_shows_sources_and_next_occurrences(bench: Bench) -> None:
     result = run(cli.triggers.triggers, "list")
     assert result.exit_code == 0
     for word in ("call", "nightly", "schedule every 1 day", "enabled by the file", "2027-03-28"):
@@ -63,7 +61,7 @@ def test_an_unknown_trigger_is_a_sentence_and_exit_code_1(bench: Bench) -> None:
         assert "there is no trigger of that name" in result.output
 
 
-def test_a_preview_shows_what_would_be_started_or_why_not(bench: Bench) -> None:
+def test_a_preview_shows_the_runs_or_the_failed_condition(bench: Bench) -> None:
     bench.blobs.put("incoming/a.csv", bench.clock)
     shown = run(cli.preview.preview, "--blob", "incoming/a.csv")
     assert (shown.exit_code, "1 runs" in shown.output) == (0, True)
@@ -78,9 +76,7 @@ def test_a_preview_shows_what_would_be_started_or_why_not(bench: Bench) -> None:
 @pytest.mark.parametrize(
     "arguments", [[], ["--time", "noon"], ["--request", "{"], ["--blob", "a", "--time", "b"]]
 )
-def test_a_preview_of_nothing_in_particular_is_a_sentence(
-    bench: Bench, arguments: list[str]
-) -> None:
+def test_a_wrong_preview_is_a_sentence_and_exit_code_1(bench: Bench, arguments: list[str]) -> None:
     result = run(cli.preview.preview, *arguments)
     assert (result.exit_code, "Traceback" in result.output) == (1, False)
 

@@ -42,7 +42,7 @@ def start(bench: Bench, kind: OutcomeKind | None = None, *, trigger: str = "call
     return result
 
 
-def test_a_list_names_each_submission_and_what_became_of_it(bench: Bench) -> None:
+def test_a_list_names_each_submission_and_its_outcome(bench: Bench) -> None:
     sent, dead = start(bench), start(bench, OutcomeKind.REFUSED)
     result = run("list")
     assert result.exit_code == 0
@@ -50,7 +50,7 @@ def test_a_list_names_each_submission_and_what_became_of_it(bench: Bench) -> Non
         assert word in result.output
 
 
-def test_a_list_for_machines_can_be_narrowed(bench: Bench) -> None:
+def test_a_json_list_can_be_filtered(bench: Bench) -> None:
     start(bench)
     dead = start(bench, OutcomeKind.REFUSED)
     listed = json.loads(run("list", "--state", "dead", "--trigger", "call", "--json").stdout)

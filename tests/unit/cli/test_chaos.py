@@ -1,4 +1,4 @@
-"""`dev.py chaos`: its report and its exit code."""
+"""`dev.py chaos`: its report and exit code."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ import pytest
 from click.testing import CliRunner
 
 from cli import chaos as command
-from local.chaos.checks import Checks
-from local.chaos.faults import FaultBook
+from local.chaos.checks import Checks, Counts, Report
+from local.chaos.faults import FaultLog
 from local.chaos.options import ChaosOptions
-from local.chaos.report import Counts, Report
 from local.chaos.workers import WorkerStuck
 from local.standins.workspace.search import SearchMode
 
@@ -20,7 +19,7 @@ COUNTS = Counts(
     failed=1,
     ticks=4,
     failed_ticks=0,
-    deaths=1,
+    crashes=1,
     posts=3,
     searches=2,
     runs=3,
@@ -29,24 +28,26 @@ COUNTS = Counts(
 )
 
 
-def let_it_find(
+def fake_run(
     monkeypatch: pytest.MonkeyPatch, checks: Checks, asked: list[ChaosOptions] | None = None
 ) -> None:
-    """Put a verdict in the place of a chaos run."""
+    """Replace the chaos run with one that has this result."""
 
     def run(options: ChaosOptions, **_: object) -> Report:
         if asked is not None:
             asked.append(options)
-        book = FaultBook()
-        book.note("POST: 500", "a")
-        return Report(options=options, checks=checks, book=book, counts=COUNTS)
+        fault_log = FaultLog()
+        fault_log.record("POST: 500", "a")
+        return Report(options=options, checks=checks, fault_log=fault_log, counts=COUNTS)
 
     monkeypatch.setattr(command, "run", run)
 
 
-def test_all_is_well_means_exit_code_0_and_totals_of_0(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_without_problems_ends_with_exit_code_0_and_totals_of_0(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     asked: list[ChaosOptions] = []
-    let_it_find(monkeypatch, Checks(), asked)
+    fake_run(monkeypatch, Checks(), asked)
     arguments = ["--events", "3", "--seed", "7", "--search", "blind", "--json"]
     result = CliRunner().invoke(command.chaos, arguments)
     assert result.exit_code == 0
@@ -57,20 +58,18 @@ def test_all_is_well_means_exit_code_0_and_totals_of_0(monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize(
-    "checks", [Checks(lost=["a"]), Checks(doubled=["a"]), Checks(complaints=["a row is gone"])]
+    "checks", [Checks(lost=["a"]), Checks(doubled=["a"]), Checks(problems=["a row is gone"])]
 )
-def test_whatever_is_not_as_it_must_be_means_exit_code_1(
-    monkeypatch: pytest.MonkeyPatch, checks: Checks
-) -> None:
-    let_it_find(monkeypatch, checks)
+def test_any_problem_ends_with_exit_code_1(monkeypatch: pytest.MonkeyPatch, checks: Checks) -> None:
+    fake_run(monkeypatch, checks)
     result = CliRunner().invoke(command.chaos, ["--seed", "7"])
     assert result.exit_code == 1
     assert "POST: 500" in result.stdout
     assert f"{len(checks.lost)} lost, {len(checks.doubled)} doubled" in result.stdout
-    assert all(complaint in result.stdout for complaint in checks.complaints)
+    assert all(problem in result.stdout for problem in checks.problems)
 
 
-def test_a_worker_that_is_stuck_is_an_error_and_no_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stuck_worker_is_an_error_without_a_report(monkeypatch: pytest.MonkeyPatch) -> None:
     def run(_: ChaosOptions, **__: object) -> Report:
         raise WorkerStuck("no worker answered within a minute")
 

@@ -1,4 +1,4 @@
-"""Deliberate mistakes that a chaos worker can be told to make: tests prove that the harness notices each of them."""
+"""Deliberate defects of a chaos worker. The tests inject them to check that the harness detects each one."""
 
 from __future__ import annotations
 
@@ -15,31 +15,31 @@ from shared.ledger import submissions
 
 
 class SettleBeforePost(ChaosWorkspace):
-    """Says "started" before the POST: whatever goes wrong with it is never known."""
+    """A workspace client that reports "started" before it sends the POST, so a failed POST goes unnoticed."""
 
     def submit(self, pipeline: Pipeline, body: bytes) -> Outcome:
-        """Post later, and make up a run's id."""
+        """Send the POST in the background and return an invented run id."""
         threading.Thread(target=super().submit, args=(pipeline, body), daemon=True).start()
         identifier = str(uuid.uuid4())
         return Outcome(kind=OutcomeKind.STARTED, run_id=identifier, request_id=identifier)
 
 
 class SendAgainOn500(ChaosWorkspace):
-    """Sends the POST again when the service answers 500, as most clients do."""
+    """A workspace client that retries the POST after a 500, as most HTTP clients do."""
 
     def submit(self, pipeline: Pipeline, body: bytes) -> Outcome:
-        """Post, and post again."""
+        """Send the POST, and send it a second time after a 500."""
         outcome = super().submit(pipeline, body)
         return super().submit(pipeline, body) if outcome.status == 500 else outcome
 
 
 class TrustBlindSearch(ChaosWorkspace):
-    """Lets every search count, whether or not it can see what is there."""
+    """A workspace client that treats every search as conclusive, even one that cannot see existing runs."""
 
     def search(
         self, pipeline: Pipeline, *, experiment: str, correlation_id: str, reference: str | None
     ) -> SearchResult:
-        """Search, and believe it."""
+        """Search, and claim that the reference run was visible."""
         found = super().search(
             pipeline, experiment=experiment, correlation_id=correlation_id, reference=reference
         )
@@ -47,15 +47,15 @@ class TrustBlindSearch(ChaosWorkspace):
 
 
 def use_one_token() -> None:
-    """Let all writes of this process carry the same token: then two threads take one claim for theirs."""
+    """Give all writes of this process the same token, so that two threads both believe they won one claim."""
     token = secrets.token_hex(16)
-    # There is no seam for it, because nobody may ever change it.
+    # The product has no setting for this token on purpose, so the defect replaces the function.
     submissions._new_token = lambda: token
 
 
-WORKSPACES: dict[str, type[ChaosWorkspace]] = {
+DEFECTIVE_WORKSPACES: dict[str, type[ChaosWorkspace]] = {
     "settle_before_post": SettleBeforePost,
     "send_again_on_500": SendAgainOn500,
     "trust_blind_search": TrustBlindSearch,
 }
-"""The mistakes that a workspace makes, by name."""
+"""The defects that are workspace clients, by their name in `DEFECTS`."""
