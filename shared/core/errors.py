@@ -25,7 +25,7 @@
         ├── WorkspaceUnavailable Azure ML, when it is asked about a run
         └── TokenUnavailable     the identity endpoint
 
-Whether an error is worth a retry is a property of its class: `worth_retrying`.
+A retry can help only with `Unavailable` and the classes below it.
 """
 
 from __future__ import annotations
@@ -37,8 +37,6 @@ from typing import ClassVar
 
 class TriggersError(Exception):
     """Root of this app's own errors."""
-
-    worth_retrying: ClassVar[bool] = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -220,8 +218,6 @@ class NotSent(CallError):
 
 class Unavailable(TriggersError):
     """Something we depend on did not answer; the same call may work later."""
-
-    worth_retrying = True
 
 
 class LedgerUnavailable(Unavailable):

@@ -14,7 +14,7 @@ from azure.core.credentials import SupportsTokenInfo, TokenCredential
 from local.standins.http_server import Answer, HttpServer
 from local.standins.identity import IdentityEndpoint, IdentityFault
 from shared.clients.identity import Tokens
-from shared.core.errors import TokenUnavailable
+from shared.core.errors import TokenUnavailable, Unavailable
 
 SCOPE = "https://management.azure.com/.default"
 RESOURCE = "https://management.azure.com"
@@ -188,7 +188,7 @@ def test_nobody_at_the_endpoint_is_an_error_that_can_be_tried_again(
         monkeypatch.setenv(name, value)
     with Impatient(settings) as tokens, pytest.raises(TokenUnavailable) as caught:
         tokens.get_token(SCOPE)
-    assert caught.value.worth_retrying
+    assert isinstance(caught.value, Unavailable)
     assert "refused" in str(caught.value)
 
 
