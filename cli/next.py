@@ -18,8 +18,8 @@ from cli.check import local_settings
 from local.settings_file import SettingsFileBroken
 from shared.config.load import load_config
 from shared.config.model import Trigger
-from shared.config.problems import nearest
 from shared.core.errors import NotFound, TriggersError
+from shared.core.suggestions import did_you_mean
 from shared.core.times import print_instant, read_instant
 from shared.core.trigger_state import anchor_of
 from shared.operations.submissions import schedule_of
@@ -106,7 +106,7 @@ def next(  # noqa: A001 — the command's name
 
 def _find(name: str, triggers: Any) -> Trigger:  # noqa: ANN401 — a mapping of triggers
     if name not in triggers:
-        raise NotFound(f"there is no trigger {name}{nearest(name, triggers)} in the file")
+        raise NotFound(f"there is no trigger {name}{did_you_mean(name, triggers)} in the file")
     found: Trigger = triggers[name]
     return found
 
