@@ -52,11 +52,11 @@ def main() -> None:
         )
         file.write_text(HEAD + "".join(lines), encoding="utf-8")
         found = bench(file)
-    found.app.tick_runner.run()
+    found.app.tick()
     found.clock.advance(minutes=1)
-    now, ledger = found.clock.now(), found.app.operations.ledger
+    now, ledger = found.clock.now(), found.app.services.ledger
     registrations = [trigger.registration(now) for trigger in found.config.triggers.values()]
-    states = ledger.register_all(registrations)
+    states = ledger.triggers.register_all(registrations)
     until = now - timedelta(minutes=1)
 
     def check() -> None:
@@ -67,10 +67,10 @@ def main() -> None:
     check()
     checked, read = (
         processor_time(check),
-        processor_time(lambda: ledger.register_all(registrations)),
+        processor_time(lambda: ledger.triggers.register_all(registrations)),
     )
     before = found.table.calls.copy()
-    found.app.tick_runner.run()
+    found.app.tick()
     calls = dict(found.table.calls - before)
     print(f"{COUNT} schedules, nothing due: {checked * 1000:.1f} ms of processor time")
     print(f"ratio to reading their rows from memory: {checked / read:.2f}")

@@ -14,14 +14,14 @@ from rich.progress import Progress
 from rich.table import Table
 
 from cli.next import Instant
-from cli.submissions import open_operations
+from cli.submissions import open_services
 from local.settings_file import SettingsFileBroken
 from shared.core.errors import TriggersError
 from shared.core.events import deduplication_key
 from shared.core.submissions import ATTENTION
 from shared.core.times import print_instant
+from shared.engine.services import Services
 from shared.operations.backfill import Backfilled, Candidate, Step, preview_backfill, run_backfill
-from shared.operations.submissions import Operations
 
 SHOWN = 20
 """Lines of a preview that a person reads at the start and at the end."""
@@ -43,9 +43,9 @@ def backfill(trigger: str, since: datetime, until: datetime, yes: bool, as_json:
     Settings and ledger are those of `dev.py submissions`.
     """
     try:
-        operations = open_operations()
-        candidates = preview_backfill(operations, trigger, since=since, until=until)
-        done = _run(operations, candidates) if yes else None
+        services = open_services()
+        candidates = preview_backfill(services, trigger, since=since, until=until)
+        done = _run(services, candidates) if yes else None
     except (TriggersError, SettingsFileBroken) as error:
         raise click.ClickException(str(error)) from error
     if as_json:
@@ -62,13 +62,13 @@ def _has_failed(one: Backfilled) -> bool:
     return one.submission is None or one.submission.state in ATTENTION
 
 
-def _run(operations: Operations, candidates: list[Candidate]) -> list[Backfilled]:
+def _run(services: Services, candidates: list[Candidate]) -> list[Backfilled]:
     """Start them, and show how far it is."""
     wanted = sum(one.step is not Step.LEAVE for one in candidates)
     done: list[Backfilled] = []
     with Progress(console=Console(stderr=True)) as progress:
         task = progress.add_task("submitting", total=wanted)
-        for one in run_backfill(operations, candidates):
+        for one in run_backfill(services, candidates):
             done.append(one)
             progress.update(task, advance=1, description=print_instant(one.event.time))
     return done

@@ -22,7 +22,7 @@ from shared.core.errors import NotFound, TriggersError
 from shared.core.suggestions import did_you_mean
 from shared.core.times import print_instant, read_instant
 from shared.core.trigger_state import anchor_of
-from shared.operations.submissions import schedule_of
+from shared.operations.triggers import schedule_of
 from shared.schedules.upcoming import MAX_COUNT, Outlook, look_ahead
 
 

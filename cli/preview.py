@@ -11,7 +11,9 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from cli.submissions import clear_errors, open_operations, print_json
+from cli.submissions import clear_errors, open_services, print_json
+from shared.operations.preview import preview as preview_triggers
+from shared.operations.triggers import get_trigger
 from shared.web.api.models import PreviewBody
 from shared.web.api.previews import check_preview, subject_for
 from shared.web.api.requests import read_body, read_json
@@ -45,14 +47,15 @@ def preview(
             asked["request"] = {"body": read_json(request.encode())}
         body = read_body(PreviewBody, asked)
         check_preview(body)
-        operations = open_operations()
-        names = [trigger] if trigger else operations.config.triggers
-        now = operations.clock()
-        found = operations.preview(
+        services = open_services()
+        names = [trigger] if trigger else services.config.triggers
+        now = services.clock()
+        found = preview_triggers(
+            services,
             [
-                (one, subject_for(operations.config, one, body, now=now))
-                for one in map(operations.trigger, names)
-            ]
+                (one, subject_for(services.config, one, body, now=now))
+                for one in (get_trigger(services, name) for name in names)
+            ],
         )
     views = [view_preview(one) for one in found]
     if as_json:

@@ -21,8 +21,9 @@ from shared.app import APP_DIR, build
 from shared.core.errors import TriggersError
 from shared.core.submissions import State, Submission
 from shared.core.times import print_instant
-from shared.operations.listing import SubmissionFilter
-from shared.operations.submissions import Operations
+from shared.engine.services import Services
+from shared.operations import submissions as decisions
+from shared.operations.listing import SubmissionFilter, list_submissions
 from shared.web.api.views import view_submission
 
 STATES = click.Choice([state.value for state in State])
@@ -32,8 +33,8 @@ RUNNING_SETTINGS = Path(".local/settings.json")
 """What `dev.py up` leaves as long as it runs."""
 
 
-def open_operations(folder: Path = APP_DIR) -> Operations:
-    """Return the app's operations: of the app that `dev.py up` runs, or with the settings that a laptop has.
+def open_services(folder: Path = APP_DIR) -> Services:
+    """Return the app's parts: of the app that `dev.py up` runs, or with the settings that a laptop has.
 
     Raises:
         TriggersError: The file or a setting cannot be used.
@@ -44,7 +45,7 @@ def open_operations(folder: Path = APP_DIR) -> Operations:
         os.environ.update(settings)  # azure-identity reads the process's own environment
     else:
         settings = local_settings(folder, environment=os.environ)
-    return build(settings).operations
+    return build(settings).services
 
 
 @click.group()
@@ -64,11 +65,11 @@ def submissions() -> None:
 def list_(trigger: str | None, state: str | None, limit: int, as_json: bool) -> None:
     """List submissions, newest first."""
     with clear_errors():
-        operations = open_operations()
+        services = open_services()
         wanted = State(state) if state else None
-        found = _first(operations, trigger=trigger, state=wanted, limit=limit)
+        found = _first(services, trigger=trigger, state=wanted, limit=limit)
     if as_json:
-        print_json([view_submission(one, operations.config.workspace) for one in found])
+        print_json([view_submission(one, services.config.workspace) for one in found])
         return
     table = Table(title=f"{len(found)} submissions", title_justify="left", box=SIMPLE_HEAD)
     for heading in ("created", "trigger", "state", "submission, and what became of it"):
@@ -90,9 +91,9 @@ def list_(trigger: str | None, state: str | None, limit: int, as_json: bool) -> 
 def show(submission_id: str, as_json: bool) -> None:
     """Show a submission: its event, body, attempts and run."""
     with clear_errors():
-        operations = open_operations()
-        found = operations.submission(submission_id)
-    _show(operations, [found], as_json=as_json, whole=True)
+        services = open_services()
+        found = decisions.get_submission(services, submission_id)
+    _show(services, [found], as_json=as_json, whole=True)
 
 
 @submissions.command()
@@ -105,7 +106,7 @@ def replay(submission_id: str | None, trigger: str | None, confirm: bool, as_jso
     _decide(
         submission_id,
         trigger,
-        lambda operations, one: operations.replay(one, confirmed=confirm),
+        lambda services, one: decisions.replay(services, one, confirmed=confirm),
         as_json=as_json,
     )
 
@@ -116,7 +117,9 @@ def replay(submission_id: str | None, trigger: str | None, confirm: bool, as_jso
 @click.option("--json", "as_json", is_flag=True, help="Print for machines.")
 def drop(submission_id: str | None, trigger: str | None, as_json: bool) -> None:
     """Drop a dead or held submission, or all of a trigger: no run, and no more attention."""
-    _decide(submission_id, trigger, lambda operations, one: operations.drop(one), as_json=as_json)
+    _decide(
+        submission_id, trigger, lambda services, one: decisions.drop(services, one), as_json=as_json
+    )
 
 
 @submissions.command()
@@ -124,13 +127,15 @@ def drop(submission_id: str | None, trigger: str | None, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print for machines.")
 def cancel(submission_id: str, as_json: bool) -> None:
     """Cancel a submission's run."""
-    _decide(submission_id, None, lambda operations, one: operations.cancel(one), as_json=as_json)
+    _decide(
+        submission_id, None, lambda services, one: decisions.cancel(services, one), as_json=as_json
+    )
 
 
 def _decide(
     submission_id: str | None,
     trigger: str | None,
-    decision: Callable[[Operations, str], Submission],
+    decision: Callable[[Services, str], Submission],
     *,
     as_json: bool,
 ) -> None:
@@ -140,35 +145,35 @@ def _decide(
     done: list[Submission] = []
     refusals: list[str] = []
     with clear_errors():
-        operations = open_operations()
-        for identifier in [submission_id] if submission_id else _waiting(operations, trigger):
+        services = open_services()
+        for identifier in [submission_id] if submission_id else _waiting(services, trigger):
             try:
-                done.append(decision(operations, identifier))
+                done.append(decision(services, identifier))
             except TriggersError as error:
                 refusals.append(f"{identifier}: {error}")
-    _show(operations, done, as_json=as_json)
+    _show(services, done, as_json=as_json)
     for refusal in refusals:
         click.secho(refusal, fg="red", err=True)
     sys.exit(1 if refusals else 0)
 
 
-def _waiting(operations: Operations, trigger: str | None) -> list[str]:
+def _waiting(services: Services, trigger: str | None) -> list[str]:
     return [
         one.id
         for state in (State.DEAD, State.HELD)
-        for one in _first(operations, trigger=trigger, state=state, limit=None)
+        for one in _first(services, trigger=trigger, state=state, limit=None)
     ]
 
 
 def _first(
-    operations: Operations, *, trigger: str | None, state: State | None, limit: int | None
+    services: Services, *, trigger: str | None, state: State | None, limit: int | None
 ) -> list[Submission]:
     """Return the first so many submissions, or all."""
     found: list[Submission] = []
     cursor: str | None = None
     while limit is None or len(found) < limit:
         wanted = SubmissionFilter(trigger=trigger, state=state)
-        page = operations.submissions(wanted, limit=100, cursor=cursor)
+        page = list_submissions(services.ledger, wanted, limit=100, cursor=cursor)
         found += page.submissions
         cursor = page.cursor
         if cursor is None:
@@ -182,9 +187,9 @@ def _said(one: Submission) -> str:
 
 
 def _show(
-    operations: Operations, found: list[Submission], *, as_json: bool, whole: bool = False
+    services: Services, found: list[Submission], *, as_json: bool, whole: bool = False
 ) -> None:
-    workspace = operations.config.workspace
+    workspace = services.config.workspace
     if as_json:
         views = [view_submission(one, workspace) for one in found]
         print_json(views[0] if whole else views)

@@ -9,9 +9,9 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from cli.submissions import clear_errors, open_operations, print_json
+from cli.submissions import clear_errors, open_services, print_json
 from shared.core.times import print_instant
-from shared.operations.triggers import TriggerReport
+from shared.operations.triggers import TriggerReport, override, report_trigger, report_triggers
 from shared.web.api.views import starts_from, view_trigger
 
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print for machines.")
@@ -31,7 +31,7 @@ def triggers() -> None:
 def list_(as_json: bool) -> None:
     """List the triggers, in the order of the file."""
     with clear_errors():
-        found = open_operations().triggers()
+        found = report_triggers(open_services())
     if as_json:
         print_json([view_trigger(one).model_dump(mode="json") for one in found])
         return
@@ -52,7 +52,7 @@ def list_(as_json: bool) -> None:
 def show(name: str, as_json: bool) -> None:
     """Show a trigger: what comes next, and its latest submissions."""
     with clear_errors():
-        found = open_operations().report(name)
+        found = report_trigger(open_services(), name)
     _show(found, as_json=as_json)
 
 
@@ -82,7 +82,7 @@ def reset(name: str, as_json: bool) -> None:
 
 def _switch(name: str, enabled: bool | None, *, as_json: bool) -> None:
     with clear_errors():
-        found = open_operations().override(name, enabled)
+        found = override(open_services(), name, enabled)
     _show(found, as_json=as_json)
 
 

@@ -11,31 +11,23 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from shared.clients.blob_storage import Blobs
-from shared.clients.http_connections import kept_alive_session
 from shared.clients.identity import Tokens
+from shared.clients.table_storage import ledger_table
 from shared.clients.transport import Transport, host_of
 from shared.clients.workspace import Workspace, WorkspaceClient
 from shared.config.load import load_config
 from shared.config.model import BlobDelivery, BlobSource, Config
-from shared.config.settings import Settings, blob_connection_problem, storage_endpoint
+from shared.config.settings import Settings, blob_connection_problem
 from shared.core.events import BlobNotification
-from shared.engine.accept import Acceptor, Head
-from shared.engine.following import Polling
-from shared.engine.searching import Searcher
-from shared.engine.send import Sender
-from shared.engine.tick.due import DueWork
-from shared.engine.tick.tick import TickRunner
+from shared.core.telemetry import Action, log_decision
+from shared.engine.services import BlobReader, Services
+from shared.engine.tick.tick import TickReport, run_tick
 from shared.ledger.ledger import Ledger
-from shared.ledger.table.azure import CLIENT_OPTIONS, AzureTable
 from shared.ledger.table.protocol import Table
-from shared.operations.submissions import Operations
+from shared.operations.submissions import start
 from shared.web.api.routes import Api
-
-if TYPE_CHECKING:
-    from azure.data.tables import TableClient
 
 logger = logging.getLogger(__name__)
 
@@ -64,21 +56,23 @@ _BLOB_SOURCES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class App:
-    """Everything the entry points need.
+    """Everything that the entry points need."""
 
-    Attributes:
-        config: Today's file.
-        operations: What blobs, calls and people start.
-        api: What the HTTP routes work on.
-        ticking: What the timer function does.
-        closers: What closes the edges' connections.
-    """
-
-    config: Config
-    operations: Operations
+    services: Services
+    """The app's parts."""
     api: Api
-    tick_runner: TickRunner
+    """What the HTTP routes work on."""
     closers: tuple[Callable[[], None], ...] = ()
+    """Close the connections of the network edges."""
+
+    @property
+    def config(self) -> Config:
+        """Today's triggers file."""
+        return self.services.config
+
+    def tick(self) -> TickReport:
+        """Do what the timer function does each minute: see `engine.tick.tick.run_tick`."""
+        return run_tick(self.services)
 
     def blob_bindings(self) -> Iterator[BlobBinding]:
         """Yield what the host must know of each blob trigger."""
@@ -93,16 +87,15 @@ class App:
                 )
 
     def start_blob(self, trigger: str, *, container: str, path: str) -> None:
-        """Start a blob trigger, if the blob matches it.
+        """Start a blob trigger if the blob matches it.
 
         Raises:
             Unavailable: The event is not safe yet. The host delivers it again.
         """
-        notification = BlobNotification(trigger=trigger, container=container, path=path)
-        self.operations.start(notification)
+        start(self.services, BlobNotification(trigger=trigger, container=container, path=path))
 
     def close(self) -> None:
-        """Close all connections; for programs that end before their process does."""
+        """Close all connections, for programs that end before their process does."""
         for close in self.closers:
             close()
 
@@ -111,42 +104,22 @@ def compose(
     config: Config,
     *,
     table: Table,
-    head: Head,
+    read_blob: BlobReader,
     workspace: Workspace,
     clock: Callable[[], datetime],
     monotonic: Callable[[], float] = time.monotonic,
     roles: bool = False,
 ) -> App:
-    """Put an app together from its edges; `roles` says whether callers of the HTTP API need one."""
-    ledger = Ledger(table, monotonic=monotonic)
-    acceptor = Acceptor(config, ledger=ledger, head=head, clock=clock, monotonic=monotonic)
-    sender = Sender(config, ledger=ledger, workspace=workspace, clock=clock, monotonic=monotonic)
-    due = DueWork(
-        ledger=ledger,
-        sender=sender,
-        searcher=Searcher(config, ledger=ledger, workspace=workspace, clock=clock),
-        poller=Polling(config, ledger=ledger, workspace=workspace, clock=clock),
-        monotonic=monotonic,
-    )
-    tick_runner = TickRunner(
-        config,
-        ledger=ledger,
-        acceptor=acceptor,
-        sender=sender,
-        due=due,
-        clock=clock,
-        monotonic=monotonic,
-    )
-    operations = Operations(
+    """Put an app together from its edges. `roles` says whether callers of the HTTP API need one."""
+    services = Services(
         config=config,
-        ledger=ledger,
-        acceptor=acceptor,
-        sender=sender,
+        ledger=Ledger(table, monotonic=monotonic),
+        read_blob=read_blob,
         workspace=workspace,
         clock=clock,
+        monotonic=monotonic,
     )
-    api = Api(operations=operations, roles=roles)
-    return App(config=config, operations=operations, api=api, tick_runner=tick_runner)
+    return App(services=services, api=Api(services=services, roles=roles))
 
 
 @functools.cache
@@ -174,49 +147,23 @@ def build(environment: Mapping[str, str]) -> App:
         connection_problem=partial(blob_connection_problem, environment),
     )
     if settings.roles_ignored:
-        logger.warning(
+        log_decision(
+            logger,
+            Action.ROLES_IGNORED,
             "API_ROLES is on, but App Service authentication is off: callers need a key only",
-            extra={"action": "roles_ignored"},
+            level=logging.WARNING,
         )
     tokens = Tokens(environment)
     hosts = frozenset(host_of(pipeline.endpoint) for pipeline in config.pipelines.values())
-    table = _ledger_table(settings, environment, tokens)
+    table = ledger_table(settings, environment=environment, tokens=tokens)
     blobs = Blobs(environment, tokens=tokens)
     workspace = WorkspaceClient(Transport(tokens, hosts=hosts), tokens=tokens)
     app = compose(
         config,
         table=table,
-        head=blobs.head,
+        read_blob=blobs.head,
         workspace=workspace,
         clock=lambda: datetime.now(UTC),
         roles=settings.roles,
     )
     return replace(app, closers=(table.close, blobs.close, workspace.close, tokens.close))
-
-
-def _ledger_table(settings: Settings, environment: Mapping[str, str], tokens: Tokens) -> AzureTable:
-    """Return the ledger's table; its client is made with the first call."""
-    place = storage_endpoint(environment, settings.ledger_connection, service="table")
-
-    def connect() -> TableClient:
-        from azure.core.pipeline.transport import RequestsTransport
-        from azure.data.tables import TableClient
-
-        options = {
-            "transport": RequestsTransport(session=kept_alive_session()),
-            **CLIENT_OPTIONS,
-        }
-        if place.connection_string is not None:
-            return TableClient.from_connection_string(
-                place.connection_string, settings.ledger_table, **options
-            )
-        return TableClient(
-            place.endpoint or "",
-            settings.ledger_table,
-            credential=tokens.for_client(place.client_id),
-            **options,
-        )
-
-    return AzureTable(
-        connect, described=f"table {settings.ledger_table} of {settings.ledger_connection}"
-    )

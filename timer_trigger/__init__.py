@@ -1,4 +1,4 @@
-"""The tick: one call a minute. Schedules are evaluated by us, not by the host: one rule, one record, one identity."""
+"""The tick: one call a minute. The app evaluates schedules itself, so that each occurrence has one record."""
 
 import azure.functions as func
 
@@ -10,6 +10,6 @@ app = load()
 
 @blueprint.function_name("tick")
 @blueprint.timer_trigger(arg_name="timer", schedule="0 * * * * *", use_monitor=True)
-def tick(timer: func.TimerRequest) -> None:  # noqa: ARG001 — the host passes it; our own ledger knows what is due
+def tick(timer: func.TimerRequest) -> None:  # noqa: ARG001 — the host passes it, and the app's own ledger knows what is due
     """Claim and send what is due."""
-    app.tick_runner.run()
+    app.tick()

@@ -11,7 +11,7 @@ from local.chaos.fault_points import ChaosWorkspace
 from shared.config.model import Pipeline
 from shared.core.outcomes import Outcome, OutcomeKind
 from shared.core.runs import SearchResult
-from shared.ledger import ledger
+from shared.ledger import submissions
 
 
 class SettleBeforePost(ChaosWorkspace):
@@ -50,7 +50,7 @@ def use_one_token() -> None:
     """Let all writes of this process carry the same token: then two threads take one claim for theirs."""
     token = secrets.token_hex(16)
     # There is no seam for it, because nobody may ever change it.
-    ledger._new_token = lambda: token
+    submissions._new_token = lambda: token
 
 
 WORKSPACES: dict[str, type[ChaosWorkspace]] = {

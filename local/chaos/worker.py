@@ -39,6 +39,7 @@ from shared.config.load import load_config
 from shared.core.errors import StorageUnavailable, TriggersError
 from shared.core.events import BlobFacts, Ignored
 from shared.ledger.table.azure import CLIENT_OPTIONS, AzureTable
+from shared.operations.submissions import start
 
 logger = logging.getLogger(__name__)
 
@@ -104,7 +105,7 @@ class Worker:
         current_event.set(command["id"])
         if command.get("crash"):
             self._points.arm(command["crash"])
-        result = self.app.operations.start(read_notification(command["notification"]))
+        result = start(self.app.services, read_notification(command["notification"]))
         if isinstance(result, Ignored):
             raise TriggersError(f"the event was ignored: {result.reason}")
 
@@ -112,7 +113,7 @@ class Worker:
         current_event.set(None)
         if command.get("crash"):
             self._points.arm(command["crash"])
-        self.app.tick_runner.run()
+        self.app.tick()
 
     def _head(self, connection: str, container: str, path: str) -> BlobFacts:
         with self._lock:
@@ -148,7 +149,7 @@ class Worker:
             table=ChaosTable(
                 AzureTable(connect, described=f"table {orders['table']}"), self._points
             ),
-            head=self._head,
+            read_blob=self._head,
             workspace=workspace,
             clock=self.clock.now,
             monotonic=self.clock.monotonic,

@@ -20,6 +20,7 @@ from shared.core.outcomes import Outcome, OutcomeKind
 from shared.core.runs import RunFacts, RunGone, SearchResult
 from shared.core.submissions import Submission
 from shared.ledger.ledger import Ledger
+from shared.ledger.table.guarded import GuardedTable
 
 ENDPOINT = (
     "https://westeurope.api.azureml.ms/pipelines/v1.0/subscriptions/s/resourceGroups/g/providers/"
@@ -189,8 +190,9 @@ class Bench:
     def submissions(self) -> list[Submission]:
         """Return all submissions, newest first."""
         ledger = Ledger(self.table.view())
-        ids = [row.key.rpartition(":")[2] for row in self.table.view().page("log:", "log;").rows]
-        return [found for found in map(ledger.get, ids) if found is not None]
+        rows = GuardedTable(self.table.view()).range("log:", "log;")
+        ids = [row.key.rpartition(":")[2] for row in rows]
+        return [found for found in map(ledger.submissions.get, ids) if found is not None]
 
     def restarted(self, *, file: Path | None = None) -> Bench:
         """Return another process's app on the same ledger; `file` is a new triggers file."""
@@ -229,7 +231,7 @@ def _bench(
     app = compose(
         config,
         table=table,
-        head=blobs.head,
+        read_blob=blobs.head,
         workspace=workspace,
         clock=clock.now,
         monotonic=clock.seconds,

@@ -1,7 +1,7 @@
-"""Tokens of this app's identity: one credential a process, one request a scope, and errors that say what to do.
+"""Tokens of this app's identity: one credential for the process, and one request at a time for each scope.
 
-azure-identity keeps a cache a credential but no lock: 32 cold threads make 32 requests. So each scope has its own lock
-and its own token here, and threads that waited while a request failed share that failure instead of repeating it.
+azure-identity caches tokens, but has no lock: 32 threads without a token make 32 requests. So each scope has a lock and
+a token here. If a request fails, the threads that waited for it share its error and do not repeat it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from shared.core.errors import TokenUnavailable
@@ -27,51 +26,51 @@ if TYPE_CHECKING:
     )
 
 REFRESH_BEFORE = timedelta(seconds=300)
-"""A token with less left is not used; azure-identity asks again from there on, too."""
+"""A token with less time left is not used. azure-identity has the same limit."""
 
 _QUIET = {
     "azure.core.pipeline.policies.http_logging_policy": logging.WARNING,
     "azure.identity": logging.ERROR,
     "msal": logging.ERROR,
 }
-"""Loggers that write each request, and at DEBUG each answer, of the identity endpoint. The warnings of azure-identity
-say "no identity here" whatever the endpoint answered; `TokenUnavailable` says it better."""
+"""Loggers that write each request to the identity endpoint, and at DEBUG each answer. azure-identity warns that there
+is no identity, whatever the endpoint answered. `TokenUnavailable` carries the answer."""
 
 
 @dataclass(slots=True)
 class _Slot:
-    """The token of one scope.
-
-    Attributes:
-        lock: Held while the token is looked at or asked for.
-        token: The last one.
-        failures: How many requests have failed.
-        failure: What the last one failed with.
-    """
+    """The token of one scope."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)
+    """Held while a thread reads or requests the token."""
     token: AccessTokenInfo | None = None
+    """The newest token."""
     failures: int = 0
+    """The number of failed requests."""
     failure: str = ""
+    """The message of the last failed request."""
 
 
 class _Answers(threading.local):
-    """How the identity endpoint refused this thread last: None, or the status and a redacted text."""
+    """The identity endpoint's last answer to this thread."""
 
-    refusal: tuple[int, str] | None = None  # no __slots__: threads would share them
+    # No `__slots__`: all threads would share the value.
+    refusal: tuple[int, str] | None = None
+    """The status and the redacted text, if the endpoint refused."""
 
 
 class Tokens:
-    """A `TokenCredential` for every client of this process.
+    """The `TokenCredential` of every client in this process.
 
-    The platform's managed identity where it offers one, else the developer's own login (`az login`, Visual Studio
-    Code, environment variables). azure-identity is imported, and its credential made, with the first token.
+    It is the platform's managed identity if there is one, and otherwise the developer's own login (`az login`, Visual
+    Studio Code, environment variables). azure-identity is imported, and its credential made, with the first token.
 
     Args:
-        environment: The app settings. azure-identity reads the identity endpoint's address from the process's own
-            environment, so these must be it, or agree with it.
-        client_id: The user-assigned identity; default: the setting `AZURE_CLIENT_ID`, else the system-assigned one.
-        now: Says the time in seconds since the epoch, as tokens do.
+        environment: The app settings. They must agree with the process's environment, from which azure-identity reads
+            the identity endpoint's URL.
+        client_id: The user-assigned identity. The default is the setting `AZURE_CLIENT_ID`, or else the
+            system-assigned identity.
+        now: Returns the current time in seconds since the epoch, the unit of `expires_on`.
     """
 
     def __init__(
@@ -100,7 +99,7 @@ class Tokens:
         return bool(app_service or environment.get("MSI_ENDPOINT"))
 
     def describe(self) -> str:
-        """Name the identity, for a person."""
+        """Return a name of the identity for messages."""
         if not self.managed:
             return "your own login"
         if self._client_id:
@@ -108,9 +107,10 @@ class Tokens:
         return "the system-assigned managed identity"
 
     def for_client(self, client_id: str | None) -> Tokens:
-        """Return the tokens of the user-assigned identity that a connection names (`X__clientId`).
+        """Return the tokens of a user-assigned identity, or of the developer's login if there is no managed identity.
 
-        A developer has one login, whatever a connection names.
+        Args:
+            client_id: The client id that a connection names (`X__clientId`). None stands for this identity.
         """
         if not self.managed or client_id in (None, self._client_id):
             return self
@@ -143,14 +143,15 @@ class Tokens:
     def get_token_info(
         self, *scopes: str, options: TokenRequestOptions | None = None
     ) -> AccessTokenInfo:
-        """Return a token with at least 300 s left, if the identity gives such.
+        """Return a token with more than 300 s left, if the identity endpoint gives such tokens.
 
         Args:
             scopes: Usually one, `https://…/.default`.
-            options: azure-core's; `claims` (a service refused the last token) asks for a new one.
+            options: azure-core's options. If they hold `claims`, since a service refused the last token, a new token is
+                requested.
 
         Raises:
-            TokenUnavailable: There is none.
+            TokenUnavailable: The identity gives no token.
         """
         slot = self._slot((*scopes, (options or {}).get("tenant_id")))
         seen = slot.failures
@@ -158,10 +159,11 @@ class Tokens:
             claimed = bool((options or {}).get("claims"))
             if slot.token is not None and not claimed and self._is_fresh(slot.token):
                 return slot.token
+            # The request failed while this thread waited for the lock.
             if slot.failures != seen:
                 raise TokenUnavailable(slot.failure)
             try:
-                slot.token = self._ask(*scopes, options=options)
+                slot.token = self._request(*scopes, options=options)
             except TokenUnavailable as error:
                 slot.failures += 1
                 slot.failure = str(error)
@@ -169,7 +171,7 @@ class Tokens:
             return slot.token
 
     def close(self) -> None:
-        """Close the credential's connections. The tokens can be used again afterwards."""
+        """Close the credential's connections. The next token opens new ones."""
         with self._lock:
             credential, self._credential = self._credential, None
             others = list(self._others.values())
@@ -178,15 +180,11 @@ class Tokens:
         for other in others:
             other.close()
 
+    # A credential is a context manager: azure-core's `SupportsTokenInfo` requires it.
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None = None,
-        error: BaseException | None = None,
-        trace: TracebackType | None = None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _is_fresh(self, token: AccessTokenInfo) -> bool:
@@ -196,13 +194,13 @@ class Tokens:
         with self._lock:
             return self._slots.setdefault(key, _Slot())
 
-    def _ask(self, *scopes: str, options: TokenRequestOptions | None) -> AccessTokenInfo:
+    def _request(self, *scopes: str, options: TokenRequestOptions | None) -> AccessTokenInfo:
         self._answers.refusal = None
         try:
             return self._built().get_token_info(*scopes, options=options)
         except Exception as error:
-            # All sorts come out of azure-identity and msal when an endpoint answers with something else than they
-            # expect (JSONDecodeError, AttributeError, …), and each of them means that there is no token.
+            # If an endpoint's answer is malformed, azure-identity and msal raise errors of many classes
+            # (JSONDecodeError, AttributeError, …). Each of them means that there is no token.
             raise TokenUnavailable(self._explain(error, scopes)) from error
 
     def _built(self) -> SupportsTokenInfo:
@@ -219,7 +217,8 @@ class Tokens:
         return ManagedIdentityCredential(client_id=self._client_id, raw_response_hook=self._note)
 
     def _note(self, response: Any) -> None:  # noqa: ANN401 — azure-core's PipelineResponse
-        """Remember how the endpoint refused: azure-identity reports most refusals as "no identity here"."""
+        """Keep the endpoint's refusal for the message."""
+        # azure-identity reports most refusals as a missing identity, whatever the endpoint answered.
         http = response.http_response
         self._answers.refusal = None
         if http.status_code >= 400:
@@ -229,23 +228,23 @@ class Tokens:
             )
 
     def _explain(self, error: Exception, scopes: tuple[str, ...]) -> str:
-        asked = f"{self.describe()} for {' '.join(scopes)}"
+        """Return the message of `TokenUnavailable`: the finding, and how to fix it."""
+        failed = f"no token for {' '.join(scopes)} from {self.describe()}"
+        details = redact(str(error), limit=500)
         if not self.managed:
             return (
-                f"no token of {asked}: no managed identity is offered here (IDENTITY_ENDPOINT is not set) and no "
-                f"login was found; run `az login`. {redact(str(error), limit=500)}"
+                f"{failed}: the platform offers no managed identity (IDENTITY_ENDPOINT is not set), and no login was "
+                f"found. Run `az login`. {details}"
             )
         if self._answers.refusal is not None:
             status, text = self._answers.refusal
             advice = (
-                "check that the identity is assigned to this app; a new assignment takes some minutes"
+                "Check that the identity is assigned to this app. A new assignment takes some minutes to take effect"
                 if status < 500 and status != 429
-                else "the identity endpoint is busy or out of order; it is asked again with the next event"
+                else "The identity endpoint is overloaded or fails. The app asks it again with the next event"
             )
-            return (
-                f"no token of {asked}: the identity endpoint answered {status} ({text}); {advice}"
-            )
+            return f"{failed}: the identity endpoint answered {status} ({text}). {advice}"
         return (
-            f"no token of {asked}: the identity endpoint gave no usable answer "
-            f"({type(error).__name__}: {redact(str(error), limit=500)}); it is asked again with the next event"
+            f"{failed}: the identity endpoint gave no usable answer ({type(error).__name__}: {details}). "
+            "The app asks it again with the next event"
         )

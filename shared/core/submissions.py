@@ -5,7 +5,6 @@ Everything here is a value: `engine.accept` makes it, `core.transitions` moves i
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -14,13 +13,13 @@ from shared.core.events import Event
 from shared.core.outcomes import OutcomeKind
 
 LEASE = timedelta(minutes=10)
-"""How long a claim belongs to the process that made it: far above the POST's deadline of two minutes."""
+"""How long a claim belongs to the process that made it. It is far above the deadline of a POST."""
 
 MAX_CLAIM_AGE = timedelta(seconds=60)
-"""A POST is not sent later than this after its claim, so that lease and POST can never overlap."""
+"""A POST is never sent later than this after its claim, so that it ends well before the lease does."""
 
 POST_DEADLINE = timedelta(minutes=2)
-"""When a POST has ended, one way or the other, counted from its start (`shared.clients.transport.DEADLINE`)."""
+"""The longest time that a POST may take, from its start (`clients.transport.DEADLINE`)."""
 
 KEPT_ATTEMPTS = 20
 KEPT_DECISIONS = 20
@@ -32,153 +31,148 @@ class State(StrEnum):
     SUBMITTING = "submitting"
     """Claimed: the process that holds the lease is sending it."""
     PENDING = "pending"
-    """Certainly not started; to be sent again when it is due."""
+    """Definitely not started. It is sent again when it is due."""
     UNKNOWN = "unknown"
-    """The answer was lost: a run may or may not have been started."""
+    """Ambiguous: the answer was lost, and a run may have started."""
     SUBMITTED = "submitted"
-    """A run was started."""
+    """A run has started."""
     FINISHED = "finished"
-    """The run has ended; `run_status` says how."""
+    """The run has ended. `run_status` says how."""
     HELD = "held"
     """A person must decide."""
     DEAD = "dead"
-    """Given up: no run was started, and none will be."""
+    """Given up: no run has started, and none will."""
     SKIPPED = "skipped"
-    """Matched, but a policy or a person stopped it; `reason` says why."""
+    """Matched, but a policy or a person stopped it. `reason` says why."""
 
 
 OPEN = frozenset({State.SUBMITTING, State.PENDING, State.UNKNOWN, State.SUBMITTED})
-"""The tick has something to do with these, so each has a `due:` row."""
+"""States that the tick works on. Each submission in one of them has a `due:` row."""
 
 ATTENTION = frozenset({State.DEAD, State.HELD})
+"""States that need a person's attention."""
 
 
 class OnUnknown(StrEnum):
     """What happens when the answer to a POST was lost."""
 
     SEARCH = "search"
-    """The run is looked for, and sent again only when a search that sees its neighbours does not find it."""
+    """The app searches for the run. It sends again only after conclusive searches have not found one."""
     HOLD = "hold"
     """A person decides."""
     RESEND = "resend"
-    """It is sent again at once: for pipelines that may run twice."""
+    """The app sends again at once. This is for pipelines that may run twice."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """What a trigger wants when things go wrong.
-
-    Attributes:
-        give_up_after: How long a submission that certainly was not started is tried again.
-        on_unknown: What happens when an answer was lost.
-    """
+    """What a trigger wants if something fails."""
 
     give_up_after: timedelta = timedelta(hours=24)
+    """How long the app retries a submission that was definitely not started."""
     on_unknown: OnUnknown = OnUnknown.SEARCH
+    """What happens when the answer to a POST was lost."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """One POST and what became of it.
-
-    Attributes:
-        time: When its outcome was known.
-        generation: The submission's generation at the time.
-        outcome: What is known.
-        run_id: The run it started.
-        status: The HTTP status.
-        code: The service's own error code.
-        message: What happened, for a person.
-        request_id: The `x-ms-client-request-id`.
-        service_request_id: The service's own id.
-    """
+    """One POST and its outcome."""
 
     time: datetime
+    """When the outcome was known."""
     generation: int
+    """The submission's generation at the time."""
     outcome: OutcomeKind
+    """What is known after the POST."""
     run_id: str | None = None
+    """The run that it started."""
     status: int | None = None
+    """The HTTP status."""
     code: str | None = None
+    """Azure ML's own error code."""
     message: str | None = None
+    """What happened, for a person."""
     request_id: str | None = None
+    """The `x-ms-client-request-id` that was sent."""
     service_request_id: str | None = None
+    """Azure ML's own id of the request."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """What somebody asked for.
-
-    Attributes:
-        time: When.
-        action: `submit`, `run_now`, `replay`, `drop` or `cancel`.
-        by: The caller's name, where roles are on; else nobody knows it.
-    """
+    """Something that a person or a script asked for."""
 
     time: datetime
+    """When."""
     action: str
+    """`submit`, `run_now`, `replay`, `drop` or `cancel`."""
     by: str | None = None
+    """The caller's name, if roles are on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submission:
-    """An event that must start a run.
-
-    Attributes:
-        id: The event's id.
-        trigger: The trigger's name.
-        pipeline: The pipeline's name in the file.
-        kind: The pipeline's kind at the time.
-        place: A digest of the pipeline's endpoint: the row never holds a URL that something could be sent to.
-        event: What happened.
-        body: The rendered POST body, UTF-8 JSON; None when it could not be rendered.
-        created: When it was claimed.
-        updated: When it was last changed.
-        state: Where it stands.
-        reason: Why it is `pending`, `unknown`, `held`, `dead` or `skipped`.
-        generation: 1 at first; a replay raises it.
-        since: When this generation was claimed; `created` for the first.
-        unknown_since: When an answer of this generation was lost for the last time.
-        post_deadline: When the POST whose answer was lost has certainly ended.
-        looks: Searches since then that could have seen the run, and did not.
-        lag: The age of the newest known run when one of these searches saw it, the least of them: what a run may be old
-            before a search shows it; None when none has been seen.
-        due: When the tick has something to do with it; None when never.
-        attempts: The last 20 POSTs, oldest first.
-        run_id: Azure ML's id of the run.
-        run_status: The run's last known status.
-        duplicates: Runs that were started besides `run_id`.
-        decisions: The last 20 things that people asked for, oldest first.
-        capability: A random text: who knows it may ask how the submission stands. None in rows of before 0.2.
-        etag: The row's version when it was read or written; empty before.
-        due_key: The exact key of its `due:` row; None when there is none.
-    """
+    """An event that must start a run."""
 
     id: str
+    """The event's deduplication key."""
     trigger: str
+    """The trigger's name."""
     pipeline: str
+    """The pipeline's name in the triggers file."""
     kind: str
+    """The pipeline's kind at the time."""
     endpoint_digest: str
+    """A digest of the pipeline's endpoint. The row never holds a URL that something could be sent to."""
     event: Event
+    """What happened."""
     body: bytes | None
+    """The rendered body of the POST, UTF-8 JSON. None if it could not be rendered."""
+    experiment: str = ""
+    """The experiment of the rendered body. Empty if there is no body."""
     created: datetime
+    """When it was claimed."""
     updated: datetime
+    """When it was last changed."""
     state: State = State.SUBMITTING
+    """Where it stands."""
     reason: str | None = None
+    """Why it is `pending`, `unknown`, `held`, `dead` or `skipped`."""
     generation: int = 1
+    """1 at first. Each replay raises it."""
     since: datetime | None = None
+    """When this generation was claimed. None: at `created`."""
     unknown_since: datetime | None = None
+    """When an answer of this generation was last lost."""
     post_deadline: datetime | None = None
+    """When the POST whose answer was lost has ended at the latest."""
     conclusive_searches: int = 0
+    """Searches since then that would have shown the run, and did not."""
     lag: timedelta | None = None
+    """The least age that the reference run had when one of these searches showed it.
+
+    A run may be that old before a search shows it. None: no search has shown a reference run.
+    """
     due: datetime | None = None
+    """When the tick works on it next. None: never."""
     attempts: tuple[Attempt, ...] = ()
+    """The last 20 POSTs, oldest first."""
     run_id: str | None = None
+    """Azure ML's id of the run."""
     run_status: str | None = None
+    """The run's last known status."""
     duplicates: tuple[str, ...] = ()
+    """Runs that were started besides `run_id`."""
     decisions: tuple[Decision, ...] = ()
+    """The last 20 decisions of people, oldest first."""
     status_token: str | None = field(default=None, repr=False)
+    """A random text. A caller that has it may read the submission's state without a key."""
     etag: str = field(default="", compare=False, repr=False)
+    """The row's version when it was read or written. Empty before."""
     due_key: str | None = field(default=None, compare=False, repr=False)
+    """The exact key of its `due:` row. None if there is none."""
+    claimed_at: float | None = field(default=None, compare=False, repr=False)
+    """When this process took the lease, in seconds of its monotonic clock. None: this process does not hold it."""
 
     @property
     def correlation_id(self) -> str:
@@ -192,15 +186,10 @@ class Submission:
 
     @property
     def may_have_run(self) -> bool:
-        """Whether a run may exist that nobody has found: an answer of this generation was lost."""
+        """Whether an unknown run may exist: an answer of this generation was lost."""
         return self.unknown_since is not None and self.run_id is None
-
-    @property
-    def experiment(self) -> str:
-        """The experiment of the rendered body; empty when there is no body."""
-        return str(json.loads(self.body).get("ExperimentName", "")) if self.body else ""
 
 
 def correlation_id(submission_id: str, generation: int) -> str:
-    """Return what a run is stamped with: letters, digits and hyphens only, as run-history filters need."""
+    """Return what identifies a generation in Azure ML: letters, digits and hyphens, as run history's filters need."""
     return f"{submission_id}-{generation}"

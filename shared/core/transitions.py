@@ -1,7 +1,7 @@
-"""How a submission moves on: what an outcome, a look, a run's end or a person makes of it.
+"""How a submission moves on after an outcome, a search or a poll of its run.
 
-Each transition is a pure function of the row as it stands now. Those that decide something check that the row still
-stands where the decision was made; what was learnt (an answer, a run) is recorded wherever it stands.
+Each transition is a pure function of the row as it stands now. A transition that decides something applies only if the
+row has not moved on since (`unless_moved_on`). What was learnt (an answer, a run) is recorded in any state.
 """
 
 from __future__ import annotations
@@ -11,17 +11,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from shared.core.errors import NotAllowed
 from shared.core.outcomes import Outcome, OutcomeKind
-from shared.core.runs import FAILED, RunFacts
+from shared.core.runs import RunFacts
 from shared.core.submissions import (
     KEPT_ATTEMPTS,
-    KEPT_DECISIONS,
     LEASE,
     MAX_CLAIM_AGE,
     POST_DEADLINE,
     Attempt,
-    Decision,
     OnUnknown,
     Policy,
     State,
@@ -31,22 +28,36 @@ from shared.core.times import print_duration
 
 FIRST_WAIT = timedelta(seconds=30)
 LONGEST_WAIT = timedelta(hours=1)
-"""Waits between tries double from the first to the longest; each is drawn between zero and that (full jitter)."""
+"""Waits between retries double from the first to the longest. Each is drawn between zero and that (full jitter)."""
 
 FIRST_POLL = timedelta(minutes=1)
 LONGEST_POLL = timedelta(minutes=10)
+"""A run is polled after the first wait, then after half its age, at most after the longest wait."""
 
 MIN_CONCLUSIVE_SEARCHES = 3
-"""Searches that must not have found a run, although they could have, before it is sent again."""
+"""Conclusive searches that must find no run before the submission is sent again."""
 
 QUIET = timedelta(minutes=15)
-"""How long after the POST's end the last of these searches must be: run history may lag."""
+"""The last of these searches must be at least this long after the POST's end, since run history may lag."""
 
 SEARCH_FOR = timedelta(hours=24)
-"""How long a run is looked for before a person must decide."""
+"""How long the app searches for a run before a person must decide."""
 
 type Chance = Callable[[], float]
 """Draws from [0, 1)."""
+
+type Change = Callable[[Submission], Submission]
+"""A transition of the row as it stands now."""
+
+
+def unless_moved_on(seen: Submission, change: Change) -> Change:
+    """Return a change that applies only if the row still stands as it was seen: same state, generation and due time."""
+
+    def guarded(row: Submission) -> Submission:
+        same = (row.state, row.generation, row.due) == (seen.state, seen.generation, seen.due)
+        return change(row) if same else row
+
+    return guarded
 
 
 def settle(
@@ -58,17 +69,17 @@ def settle(
     policy: Policy | None = None,
     chance: Chance = random.random,
 ) -> Submission:
-    """Return the submission as it stands after a POST's outcome.
+    """Return the submission after a POST's outcome.
 
-    The outcome is recorded whatever happened to the row meanwhile, and recording it twice changes nothing.
+    The outcome is recorded in any state of the row. Recording it twice changes nothing.
 
     Args:
-        submission: As it stands in the ledger now.
-        outcome: What became of the POST.
+        submission: The row as it stands now.
+        outcome: The POST's outcome.
         generation: The generation that was sent.
         now: When the outcome was known.
         policy: What the trigger wants.
-        chance: For the wait until the next try.
+        chance: For the wait until the next retry.
     """
     policy = policy or Policy()
     if any(
@@ -88,11 +99,11 @@ def settle(
         return mark_ambiguous(
             recorded, reason=outcome.message, now=now, policy=policy, chance=chance
         )
-    return _try_again(recorded, outcome.message, now, policy, chance, at_least=outcome.retry_after)
+    return _retry(recorded, outcome.message, now, policy, chance, at_least=outcome.retry_after)
 
 
 def lease(submission: Submission, *, now: datetime) -> Submission:
-    """Return a `pending` submission as it stands when somebody takes it to send it again."""
+    """Return a `pending` submission with a new lease, so that its holder may send it."""
     return replace(submission, state=State.SUBMITTING, reason=None, due=now + LEASE, updated=now)
 
 
@@ -106,7 +117,7 @@ def mark_ambiguous(
 ) -> Submission:
     """Return a `submitting` submission whose answer was lost, or whose sender has vanished."""
     leased = (submission.due or now + LEASE) - LEASE
-    lost = replace(
+    ambiguous = replace(
         submission,
         reason=reason,
         unknown_since=now,
@@ -117,11 +128,11 @@ def mark_ambiguous(
     )
     match policy.on_unknown:
         case OnUnknown.SEARCH:
-            return replace(lost, state=State.UNKNOWN, due=now + FIRST_POLL)
+            return replace(ambiguous, state=State.UNKNOWN, due=now + FIRST_POLL)
         case OnUnknown.HOLD:
-            return hold(lost, f"{reason} (the trigger says on_unknown: hold)", now=now)
+            return hold(ambiguous, f"{reason} (the trigger says on_unknown: hold)", now=now)
         case OnUnknown.RESEND:
-            return _try_again(lost, reason, now, policy, chance)
+            return _retry(ambiguous, reason, now, policy, chance)
 
 
 def record_search(
@@ -129,14 +140,14 @@ def record_search(
 ) -> Submission:
     """Return the submission after a search for its run.
 
-    Finding nothing proves something only if the search could have seen the run. So it must see the newest run that we
-    know of; and since a search may lag, our POST must have ended longer ago than that run was old when it was seen:
-    what is that old, this search shows.
+    A search that finds nothing is conclusive only if it would have shown our run. So it must show the reference run.
+    Since a search may lag, our POST must also have ended longer ago than the reference run was old when a search
+    showed it: a run that old is shown.
 
     Args:
         submission: An `unknown` one.
-        runs: What was found by its stamp.
-        saw: When the newest run that we know of was started, if the search saw it.
+        runs: The runs with its correlation id.
+        saw: When the reference run was started, if the search showed it.
         now: When the search was.
     """
     if runs:
@@ -145,28 +156,24 @@ def record_search(
     lag = submission.lag
     if saw is not None:
         lag = min(now - saw, lag) if lag is not None else now - saw
-    counts = saw is not None and lag is not None and now - ended >= lag
-    conclusive_searches = (
-        submission.conclusive_searches + 1 if counts else submission.conclusive_searches
-    )
-    searched = replace(submission, conclusive_searches=conclusive_searches, lag=lag, updated=now)
-    if counts and conclusive_searches >= MIN_CONCLUSIVE_SEARCHES and now >= ended + QUIET:
-        reason = (
-            f"{conclusive_searches} searches that see its neighbours found no run: it is sent again"
-        )
+    conclusive = saw is not None and lag is not None and now - ended >= lag
+    searches = submission.conclusive_searches + 1 if conclusive else submission.conclusive_searches
+    searched = replace(submission, conclusive_searches=searches, lag=lag, updated=now)
+    if conclusive and searches >= MIN_CONCLUSIVE_SEARCHES and now >= ended + QUIET:
+        reason = f"{searches} conclusive searches found no run: it is sent again"
         return replace(searched, state=State.PENDING, reason=reason, due=now)
     if now >= since + SEARCH_FOR:
         return hold(
             searched,
-            f"an answer was lost, and {print_duration(SEARCH_FOR)} of searching did not tell whether a run was "
-            f"started ({conclusive_searches} searches could have seen it). It was: {submission.reason}",
+            f"an answer was lost, and {print_duration(SEARCH_FOR)} of searching did not show whether a run has "
+            f"started ({searches} searches were conclusive). The cause: {submission.reason}",
             now=now,
         )
     return replace(searched, due=now + _growing(now - since))
 
 
 def adopt(submission: Submission, runs: Sequence[RunFacts], *, now: datetime) -> Submission:
-    """Return the submission with the run that was found: the oldest, the others are duplicates."""
+    """Return the submission with the run that a search found: the oldest. The others are duplicates."""
     first, *others = sorted(runs, key=lambda run: (run.created is None, run.created, run.id))
     if submission.run_id is not None:
         return submission
@@ -183,17 +190,17 @@ def adopt(submission: Submission, runs: Sequence[RunFacts], *, now: datetime) ->
 
 
 def record_poll(submission: Submission, run: RunFacts, *, now: datetime) -> Submission:
-    """Return a `submitted` submission after its run was looked at."""
+    """Return a `submitted` submission after its run was polled."""
     seen = replace(submission, run_status=run.status, updated=now)
     if run.final:
         return replace(seen, state=State.FINISHED, reason=run.error, due=None)
     if not run.known:
-        return hold(seen, f"the run's status {run.status!r} is one that nobody documented", now=now)
+        return hold(seen, f"the run's status {run.status!r} is not documented", now=now)
     return poll_later(seen, now=now)
 
 
 def poll_later(submission: Submission, *, now: datetime) -> Submission:
-    """Return a `submitted` submission that is looked at again later: after 1 minute at first, 10 at the end."""
+    """Return a `submitted` submission whose run is polled again later."""
     started = max((attempt.time for attempt in submission.attempts), default=submission.created)
     return replace(submission, due=now + _growing(now - started), updated=now)
 
@@ -203,17 +210,11 @@ def hold(submission: Submission, reason: str | None, *, now: datetime) -> Submis
     return replace(submission, state=State.HELD, reason=reason, due=None, updated=now)
 
 
-def drop(submission: Submission, *, now: datetime) -> Submission:
-    """Return the submission as a person dropped it."""
-    reason = f"dropped by a person; it was {submission.state}: {submission.reason}"
-    return replace(submission, state=State.SKIPPED, reason=reason, due=None, updated=now)
-
-
 def _growing(age: timedelta) -> timedelta:
     return min(max(age / 2, FIRST_POLL), LONGEST_POLL)
 
 
-def _try_again(
+def _retry(
     submission: Submission,
     reason: str | None,
     now: datetime,
@@ -222,7 +223,7 @@ def _try_again(
     *,
     at_least: timedelta | None = None,
 ) -> Submission:
-    """Return the submission waiting for its next try, or given up when its time is over."""
+    """Return the submission waiting for its next try, or given up if its time is over."""
     end = submission.started_trying + policy.give_up_after
     if now >= end:
         over = f"given up after {print_duration(policy.give_up_after)}: {reason}"
@@ -264,92 +265,3 @@ def _attempt(outcome: Outcome, generation: int, now: datetime) -> Attempt:
         request_id=outcome.request_id,
         service_request_id=outcome.service_request_id,
     )
-
-
-REPLAYABLE = frozenset({State.DEAD, State.HELD, State.SKIPPED})
-
-
-DROPPABLE = frozenset({State.DEAD, State.HELD})
-
-
-def decided(submission: Submission, decision: Decision) -> Submission:
-    """Return the submission with what somebody asked for written down."""
-    return replace(submission, decisions=(*submission.decisions, decision)[-KEPT_DECISIONS:])
-
-
-def check_replay(submission: Submission, *, confirmed: bool) -> None:
-    """Check that a submission can be replayed.
-
-    Args:
-        submission: As it stands.
-        confirmed: Whether the person knows that a run may exist already.
-
-    Raises:
-        NotAllowed: It cannot, or asks for confirmation; the message says why.
-    """
-    state = submission.state
-    failed = state is State.FINISHED and submission.run_status in FAILED
-    if state not in REPLAYABLE and not failed:
-        raise NotAllowed(
-            f"submission {submission.id} is {state}; only dead, held or skipped ones are replayed, and finished "
-            "ones whose run failed or was canceled"
-        )
-    running = state is State.HELD and submission.run_id is not None
-    if (submission.may_have_run or running) and not confirmed:
-        known = f"run {submission.run_id}" if running else "a run that nobody has found"
-        raise NotAllowed(
-            f"{known} may be at work for submission {submission.id}: a replay may start a second one. "
-            "Look in the studio first, then confirm"
-        )
-
-
-def replayed(
-    submission: Submission,
-    body: bytes,
-    *,
-    pipeline: str,
-    kind: str,
-    endpoint_digest: str,
-    now: datetime,
-) -> Submission:
-    """Return the submission's next generation, claimed by the caller: nothing of the last one's run stays with it.
-
-    Args:
-        submission: As it stands.
-        body: Rendered again, with the next generation's stamp.
-        pipeline: The pipeline's name today.
-        kind: Its kind today.
-        place: The digest of its endpoint today.
-        now: The time.
-    """
-    return replace(
-        submission,
-        generation=submission.generation + 1,
-        state=State.SUBMITTING,
-        reason=None,
-        body=body,
-        pipeline=pipeline,
-        kind=kind,
-        endpoint_digest=endpoint_digest,
-        since=now,
-        unknown_since=None,
-        post_deadline=None,
-        conclusive_searches=0,
-        run_id=None,
-        run_status=None,
-        due=now + LEASE,
-        updated=now,
-    )
-
-
-def dropped(submission: Submission, *, now: datetime) -> Submission:
-    """Return the submission as a person dropped it.
-
-    Raises:
-        NotAllowed: It is neither dead nor held.
-    """
-    if submission.state not in DROPPABLE:
-        raise NotAllowed(
-            f"submission {submission.id} is {submission.state}; only dead and held ones are dropped"
-        )
-    return drop(submission, now=now)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from shared.config.model import (
@@ -15,13 +16,37 @@ from shared.config.model import (
 from shared.config.templates.template import Template
 from shared.core.errors import RenderError
 from shared.core.events import Event, HttpEvent
+from shared.pipelines.kinds import KINDS
 from shared.pipelines.values import DataPath, Dataset, DatasetReference, RunValues, Scalar
 
 
-def render(config: Config, trigger: Trigger, event: Event) -> RunValues:
-    """Return what the event's run is started with.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RenderedBody:
+    """The body of a POST, and what the app needs to know of it."""
 
-    What a caller sent over HTTP replaces the trigger's value of that name as it is: it is never read as a template.
+    body: bytes
+    """UTF-8 JSON."""
+    experiment: str
+    """The experiment that the run goes under."""
+
+
+def render_body(
+    config: Config, trigger: Trigger, event: Event, *, correlation_id: str
+) -> RenderedBody:
+    """Return the body of an event's run, rendered with today's file.
+
+    Raises:
+        RenderError: A value cannot be made from this event.
+    """
+    values = render(config, trigger, event)
+    body = KINDS[trigger.pipeline.kind].build_body(values, correlation_id=correlation_id)
+    return RenderedBody(body=body, experiment=values.experiment)
+
+
+def render(config: Config, trigger: Trigger, event: Event) -> RunValues:
+    """Return the values of the event's run.
+
+    A value that a caller sent over HTTP replaces the trigger's value of that name. It is never read as a template.
 
     Raises:
         RenderError: A value cannot be made from this event.
@@ -73,7 +98,7 @@ def _asked(
 ) -> tuple[Mapping[str, Scalar], Mapping[str, DataPath]]:
     """Return the parameters and data paths that a caller set.
 
-    The names were checked when the request came (`shared.web.api.requests`); a replay meets today's file.
+    The names were checked when the request came (`web.api.requests`). A replay meets today's file.
     """
     if not isinstance(event, HttpEvent):
         return {}, {}

@@ -1,112 +1,75 @@
-"""The second verb: a claimed submission is sent, once, and what became of it is recorded.
+"""The second step of an event: its submission is sent, once, and the outcome is recorded.
 
-check lease and place -> POST -> classify the outcome -> settle
+check the claim's age and the endpoint -> POST -> classify the outcome -> settle
 """
 
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Callable
-from datetime import datetime
 
-from shared.clients.workspace import Workspace
-from shared.config.model import Config, Pipeline
+from shared.config.model import Pipeline
 from shared.core.outcomes import Outcome, OutcomeKind
 from shared.core.submissions import MAX_CLAIM_AGE, State, Submission
-from shared.core.transitions import hold, lease, settle
-from shared.engine.accept import Accepted
-from shared.ledger.ledger import Ledger
+from shared.core.telemetry import Action, log_decision
+from shared.core.transitions import hold, lease, settle, unless_moved_on
+from shared.engine.services import Services
 
 logger = logging.getLogger(__name__)
 
-_LEVELS = {
-    State.SUBMITTED: logging.INFO,
-    State.PENDING: logging.WARNING,
-    State.UNKNOWN: logging.ERROR,
-    State.DEAD: logging.ERROR,
-    State.HELD: logging.ERROR,
+_ACTIONS = {
+    State.SUBMITTED: (Action.SUBMISSION_SUBMITTED, logging.INFO),
+    State.PENDING: (Action.SUBMISSION_PENDING, logging.WARNING),
+    State.UNKNOWN: (Action.SUBMISSION_UNKNOWN, logging.ERROR),
+    State.DEAD: (Action.SUBMISSION_DEAD, logging.ERROR),
+    State.HELD: (Action.SUBMISSION_HELD, logging.ERROR),
+    State.FINISHED: (Action.SUBMISSION_FINISHED, logging.INFO),
 }
 
 
-class Sender:
-    """Sends claimed submissions.
+def send(services: Services, submission: Submission) -> Submission:
+    """Send a submission that this process has claimed, and record the outcome.
 
-    Args:
-        config: Today's file: the only source of endpoints.
-        ledger: Where outcomes are recorded.
-        workspace: Where runs are started.
-        clock: Says the time; aware.
-        monotonic: Seconds; the same clock that `Accepting` read.
+    Any other submission is returned unchanged: another delivery has claimed it, or it is dead already.
+
+    Raises:
+        LedgerUnavailable: The outcome is not recorded. The row still says `submitting`. When its lease has run out,
+            the app searches for the run. It never sends again blindly.
     """
+    if submission.claimed_at is None or submission.state is not State.SUBMITTING:
+        return submission
+    pipeline = services.config.pipelines.get(submission.pipeline)
+    moved = moved_away(submission, pipeline)
+    if moved is not None or pipeline is None or submission.body is None:
+        now = services.clock()
+        change = unless_moved_on(submission, lambda row: hold(row, moved, now=now))
+        held = services.ledger.submissions.update(submission, change)
+        log_state(held)
+        return held
+    outcome = _post(services, pipeline, submission.body, submission.claimed_at)
+    generation, policy = submission.generation, services.config.policy(submission.trigger)
+    settled = services.ledger.submissions.update(
+        submission,
+        lambda row: settle(
+            row, outcome, generation=generation, now=services.clock(), policy=policy
+        ),
+    )
+    log_state(settled, outcome)
+    return settled
 
-    def __init__(
-        self,
-        config: Config,
-        *,
-        ledger: Ledger,
-        workspace: Workspace,
-        clock: Callable[[], datetime],
-        monotonic: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._config = config
-        self._ledger = ledger
-        self._workspace = workspace
-        self._clock = clock
-        self.monotonic = monotonic
 
-    def send(self, accepted: Accepted) -> Submission:
-        """Send what this process has claimed, and record the outcome.
+def resend(services: Services, submission: Submission) -> Submission | None:
+    """Take a `pending` submission and send it. None: another instance took it first.
 
-        Anything else is returned as it is: another delivery claimed it, or it is dead already.
-
-        Raises:
-            LedgerUnavailable: The outcome is not recorded. The row still says `submitting`: when its lease runs
-                out, the run is looked for, and nothing is sent again blindly.
-        """
-        submission = accepted.submission
-        if not accepted.won or submission.state is not State.SUBMITTING:
-            return submission
-        pipeline = self._config.pipelines.get(submission.pipeline)
-        moved = moved_away(submission, pipeline)
-        if moved is not None or pipeline is None or submission.body is None:
-            held = self._ledger.update(submission, lambda row: _hold(row, moved, self._clock()))
-            log_moved(held)
-            return held
-        outcome = self._outcome(pipeline, submission.body, accepted.claimed_at)
-        generation, policy = submission.generation, self._config.policy(submission.trigger)
-        settled = self._ledger.update(
-            submission,
-            lambda row: settle(
-                row, outcome, generation=generation, now=self._clock(), policy=policy
-            ),
-        )
-        log_moved(settled, outcome)
-        return settled
-
-    def send_again(self, submission: Submission) -> Submission | None:
-        """Take a `pending` submission and send it; None when another instance took it first.
-
-        Raises:
-            LedgerUnavailable: As for `send`.
-        """
-        claimed_at = self.monotonic()
-        now = self._clock()
-        taken = self._ledger.take(submission, lambda row: lease(row, now=now))
-        if taken is None:
-            return None
-        return self.send(Accepted(submission=taken, won=True, claimed_at=claimed_at))
-
-    def _outcome(self, pipeline: Pipeline, body: bytes, claimed_at: float) -> Outcome:
-        age = self.monotonic() - claimed_at
-        if age > MAX_CLAIM_AGE.total_seconds():
-            message = f"not sent: the claim was {age:.0f} s old, and no claim is sent after 60 s"
-            return Outcome(kind=OutcomeKind.NOT_STARTED, message=message)
-        return self._workspace.submit(pipeline, body)
+    Raises:
+        LedgerUnavailable: As for `send`.
+    """
+    now = services.clock()
+    taken = services.ledger.submissions.take(submission, lambda row: lease(row, now=now))
+    return send(services, taken) if taken is not None else None
 
 
 def moved_away(submission: Submission, pipeline: Pipeline | None) -> str | None:
-    """Return why the submission has no place to go any more, or None."""
+    """Return why a submission can no longer go to its endpoint, or None."""
     if pipeline is None:
         return f"pipeline {submission.pipeline} is no longer in the triggers file"
     if pipeline.kind != submission.kind:
@@ -116,36 +79,33 @@ def moved_away(submission: Submission, pipeline: Pipeline | None) -> str | None:
     return None
 
 
-def _hold(submission: Submission, reason: str | None, now: datetime) -> Submission:
-    if submission.state is not State.SUBMITTING:
-        return submission
-    return hold(submission, reason, now=now)
-
-
-def log_moved(submission: Submission, outcome: Outcome | None = None) -> None:
-    """Write the record of where a submission stands now."""
-    extra = {
-        "action": f"submission_{submission.state}",
+def log_state(submission: Submission, outcome: Outcome | None = None) -> None:
+    """Log where a submission stands now."""
+    about = f"submission {submission.id} of trigger {submission.trigger}"
+    ids = {
         "trigger": submission.trigger,
         "submission": submission.id,
         "run": submission.run_id,
         "request_id": outcome.request_id if outcome else None,
     }
-    logger.log(
-        _LEVELS.get(submission.state, logging.INFO),
-        "submission %s of trigger %s is %s: %s",
-        submission.id,
-        submission.trigger,
-        submission.state,
-        f"run {submission.run_id}" if submission.run_id else submission.reason,
-        extra=extra,
-    )
+    if submission.state in _ACTIONS:
+        action, level = _ACTIONS[submission.state]
+        why = f"run {submission.run_id}" if submission.run_id else submission.reason
+        log_decision(logger, action, f"{about} is {submission.state}: {why}", ids, level=level)
     if submission.duplicates:
-        logger.error(
-            "submission %s of trigger %s started more than one run: %s and %s",
-            submission.id,
-            submission.trigger,
-            submission.run_id,
-            ", ".join(submission.duplicates),
-            extra={**extra, "action": "run_duplicated"},
+        others = ", ".join(submission.duplicates)
+        log_decision(
+            logger,
+            Action.RUN_DUPLICATED,
+            f"{about} started more than one run: {submission.run_id} and {others}",
+            ids,
+            level=logging.ERROR,
         )
+
+
+def _post(services: Services, pipeline: Pipeline, body: bytes, claimed_at: float) -> Outcome:
+    age = services.monotonic() - claimed_at
+    if age > MAX_CLAIM_AGE.total_seconds():
+        message = f"not sent: the claim was {age:.0f} s old, and no claim is sent after 60 s"
+        return Outcome(kind=OutcomeKind.NOT_STARTED, message=message)
+    return services.workspace.submit(pipeline, body)

@@ -3,14 +3,14 @@
 | row key | for |
 | --- | --- |
 | `sub:<id>` | the submission |
-| `due:<utc time>:<id>` | the tick has something to do with it, sorted by when |
-| `log:<inverted time>:<id>` | newest first, for listing |
-| `attention:<state>:<id>` | it is `dead` or `held` |
-| `reference:<endpoint digest>:<experiment>` | the newest known run there: a search that does not see it proves nothing |
-| `trigger:<name>` | first sight and floor of a trigger, and whether a person switched it off |
-| `tick` | how far schedules were evaluated, and where the repair walk goes on |
+| `due:<utc time>:<id>` | an open submission, sorted by when the tick works on it |
+| `log:<inverted time>:<id>` | every submission, newest first |
+| `attention:<state>:<id>` | a `dead` or `held` submission |
+| `reference:<endpoint digest>:<experiment>` | the newest known run there; a conclusive search must show it |
+| `trigger:<name>` | a trigger's registration, cutoff, watermark and override |
+| `tick` | the common watermark, and where the repair walk goes on |
 
-Absent text is stored as empty text, since a merge cannot remove a property. Rows carry `schema`; properties that
+Absent text is stored as empty text, since a merge cannot remove a property. Rows carry `schema`. Properties that
 this version does not know are kept.
 """
 
@@ -39,7 +39,7 @@ MAX_MESSAGE = 1000
 """Characters of a message that the ledger keeps."""
 
 MAX_ATTEMPTS_BYTES = 60 * 1024
-"""What the attempts may take of a property's 64 KiB; the oldest go first."""
+"""The most that the attempts may take of a property's 64 KiB. The oldest are dropped first."""
 
 _LAST_MICROSECOND = 10**17
 """Above every instant in microseconds, so that newer instants make smaller keys."""
@@ -47,15 +47,12 @@ _LAST_MICROSECOND = 10**17
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReferenceRun:
-    """A run that we know of.
-
-    Attributes:
-        correlation_id: Its correlation id.
-        started: When we knew that it was.
-    """
+    """The newest known run of an experiment."""
 
     correlation_id: str
+    """Its correlation id."""
     started: datetime
+    """When the app learnt that it was started."""
 
 
 def submission_key(submission_id: str) -> str:
@@ -74,7 +71,7 @@ def due_range(now: datetime) -> tuple[str, str]:
 
 
 def is_overdue(submission: Submission, now: datetime) -> bool:
-    """Return whether a tick should long have had something to do with an open submission."""
+    """Return whether a tick should have worked on an open submission at least one lease ago."""
     return submission.due is None or submission.due + LEASE < now
 
 
@@ -84,14 +81,14 @@ def reference_key(endpoint_digest: str, experiment: str) -> str:
 
 
 def read_optional(value: object) -> datetime | None:
-    """Read an instant where there is one."""
+    """Read an instant. Empty text is None."""
     return read_instant(value) if isinstance(value, str) and value else None
 
 
 def read_instant_or_none(value: object) -> datetime | None:
-    """Read an instant of the `tick` row; None for what somebody edited: then ticks look back to the first sight.
+    """Read an instant. None if it is empty or cannot be read, because the row was edited.
 
-    That starts nothing twice, since what was claimed stays claimed.
+    Without its watermark a tick looks back to each trigger's registration. That starts nothing twice.
     """
     try:
         return read_optional(value)
@@ -99,7 +96,8 @@ def read_instant_or_none(value: object) -> datetime | None:
         return None
 
 
-def _print_optional(instant: datetime | None) -> str:
+def print_optional(instant: datetime | None) -> str:
+    """Write an instant, or empty text for None."""
     return print_instant(instant) if instant else ""
 
 
@@ -119,7 +117,7 @@ def encode_reference(submission: Submission) -> dict[str, Value]:
 
 
 def decode_reference(row: Row) -> ReferenceRun | None:
-    """Read that row; one of an older version does not say when."""
+    """Read that row. A row without its time is no reference."""
     started = read_instant_or_none(row.values.get("started"))
     return (
         ReferenceRun(correlation_id=str(row.values["correlation_id"]), started=started)
@@ -128,13 +126,18 @@ def decode_reference(row: Row) -> ReferenceRun | None:
     )
 
 
-def watermark(key: str | None) -> str | None:
-    """Return where a range begins that leaves out a row and all before it; keys of one kind are equally long."""
+def after(key: str | None) -> str | None:
+    """Return where a range begins that leaves out a row and all before it. Keys of one kind are equally long."""
     return f"{key}!" if key else None
 
 
+def encode_index(submission: Submission) -> dict[str, Value]:
+    """Return the properties of a submission's `due:` and `attention:` rows."""
+    return {"trigger": submission.trigger, "state": submission.state.value}
+
+
 def attention_key(submission: Submission) -> str | None:
-    """Return the key of a submission's `attention:` row, or None when nobody needs to look."""
+    """Return the key of a submission's `attention:` row, or None if it needs no attention."""
     if submission.state not in ATTENTION:
         return None
     return f"attention:{submission.state}:{submission.id}"
@@ -150,7 +153,7 @@ def encode_submission(submission: Submission, *, token: str) -> dict[str, Value]
 
     Args:
         submission: What to write.
-        token: The fresh random token of this write: whoever reads it back knows who won.
+        token: The fresh random token of this write. A caller that reads it back knows that its write won.
     """
     return {
         "schema": SCHEMA,
@@ -164,14 +167,15 @@ def encode_submission(submission: Submission, *, token: str) -> dict[str, Value]
         "endpoint_digest": submission.endpoint_digest,
         "event": dump_event(submission.event),
         "body": submission.body or b"",
+        "experiment": submission.experiment,
         "created": print_instant(submission.created),
         "updated": print_instant(submission.updated),
-        "since": _print_optional(submission.since),
-        "unknown_since": _print_optional(submission.unknown_since),
-        "post_deadline": _print_optional(submission.post_deadline),
+        "since": print_optional(submission.since),
+        "unknown_since": print_optional(submission.unknown_since),
+        "post_deadline": print_optional(submission.post_deadline),
         "conclusive_searches": submission.conclusive_searches,
         "lag": "" if submission.lag is None else str(submission.lag.total_seconds()),
-        "due": _print_optional(submission.due),
+        "due": print_optional(submission.due),
         "due_key": due_key(submission.due, submission.id) if submission.due else "",
         "attempts": _encode_attempts(submission.attempts),
         "run_id": _text(submission.run_id),
@@ -183,7 +187,7 @@ def encode_submission(submission: Submission, *, token: str) -> dict[str, Value]
 
 
 def encode_log(submission: Submission) -> dict[str, Value]:
-    """Return the properties of a submission's `log:` row: enough for a line of a listing."""
+    """Return the properties of a submission's `log:` row, which are enough for a line of a listing."""
     return {
         "trigger": submission.trigger,
         "state": submission.state.value,
@@ -212,6 +216,7 @@ def decode_submission(row: Row) -> Submission:
             endpoint_digest=str(values["endpoint_digest"]),
             event=load_event(_bytes(values["event"])),
             body=_bytes(values["body"]) or None,
+            experiment=str(values.get("experiment") or ""),
             created=read_instant(str(values["created"])),
             updated=read_instant(str(values["updated"])),
             state=State(str(values["state"])),

@@ -7,49 +7,75 @@ from datetime import datetime
 
 from shared.core.times import print_instant
 from shared.ledger import rows
-from shared.ledger.table.protocol import Row, Value
+from shared.ledger.table.guarded import GuardedTable, unavailable
+from shared.ledger.table.protocol import Merge, Row, TableUnavailable, Value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tick:
-    """How far the ticks came.
-
-    Attributes:
-        evaluated_until: Every occurrence up to here has been claimed; None before the first tick.
-        last: When the last tick ended.
-        walked_to: Where the repair walk goes on; empty at the start of a round.
-        dead: How many submissions were `dead` then; None when no tick has counted yet.
-        held: How many were `held`.
-    """
+class TickState:
+    """How far the ticks came."""
 
     watermark: datetime | None = None
+    """Every occurrence up to here is recorded, but for triggers with a watermark of their own. None: no tick yet."""
     last: datetime | None = None
-    walked_to: str = ""
+    """When the last tick began."""
+    repair_position: str = ""
+    """Where the repair walk goes on. Empty: at the start of a round."""
     dead: int | None = None
+    """How many submissions were `dead` at the last tick. None: not counted yet."""
     held: int | None = None
+    """How many submissions were `held`."""
 
 
-def encode_tick(tick: Tick) -> dict[str, Value]:
-    """Return the properties of the row."""
+class TickRow:
+    """The row that all ticks share.
+
+    Args:
+        table: Where it is.
+    """
+
+    def __init__(self, table: GuardedTable) -> None:
+        self._table = table
+
+    def read(self) -> TickState:
+        """Return how far the ticks came.
+
+        Raises:
+            LedgerUnavailable: The table did not answer.
+        """
+        return _decode(self._table.get(rows.TICK_KEY))
+
+    def write(self, state: TickState) -> None:
+        """Record how far a tick came.
+
+        Raises:
+            LedgerUnavailable: The next tick evaluates the same occurrences again, which starts nothing twice.
+        """
+        try:
+            self._table.transact([Merge(rows.TICK_KEY, _encode(state))])
+        except TableUnavailable as error:
+            raise unavailable(error) from error
+
+
+def _encode(state: TickState) -> dict[str, Value]:
     values: dict[str, Value] = {
         "schema": rows.SCHEMA,
-        "watermark": print_instant(tick.watermark) if tick.watermark else "",
-        "last": print_instant(tick.last) if tick.last else "",
-        "walked_to": tick.walked_to,
+        "watermark": print_instant(state.watermark) if state.watermark else "",
+        "last": print_instant(state.last) if state.last else "",
+        "repair_position": state.repair_position,
     }
-    if tick.dead is not None and tick.held is not None:
-        values |= {"dead": tick.dead, "held": tick.held}
+    if state.dead is not None and state.held is not None:
+        values |= {"dead": state.dead, "held": state.held}
     return values
 
 
-def decode_tick(row: Row | None) -> Tick:
-    """Read the row; before the first tick there is none."""
+def _decode(row: Row | None) -> TickState:
     if row is None:
-        return Tick()
-    return Tick(
+        return TickState()
+    return TickState(
         watermark=rows.read_instant_or_none(row.values.get("watermark")),
         last=rows.read_instant_or_none(row.values.get("last")),
-        walked_to=str(row.values.get("walked_to") or ""),
+        repair_position=str(row.values.get("repair_position") or ""),
         dead=_count(row.values.get("dead")),
         held=_count(row.values.get("held")),
     )

@@ -1,6 +1,6 @@
-"""Triggers' rows: when each was first seen, its floor, and whether a person switched it off.
+"""The rows of triggers: registration, cutoff, watermark and override.
 
-What is known is cached for 30 seconds by each process; the cache only saves reads.
+Each process caches what it knows for 30 seconds. The cache only saves reads.
 """
 
 from __future__ import annotations
@@ -11,8 +11,10 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import TypeGuard
 
 from shared.core.errors import LedgerError
+from shared.core.telemetry import Action, log_decision
 from shared.core.times import print_instant, read_instant
 from shared.core.trigger_state import Registration, TriggerState
 from shared.ledger import rows
@@ -38,7 +40,7 @@ class TriggerRows:
 
     Args:
         table: Where they are.
-        monotonic: Seconds, for the age of what is cached.
+        monotonic: Seconds of a monotonic clock, for the age of cached rows.
     """
 
     def __init__(self, table: GuardedTable, *, monotonic: Callable[[], float]) -> None:
@@ -48,7 +50,7 @@ class TriggerRows:
         self._lock = threading.Lock()
 
     def register(self, registration: Registration) -> TriggerState:
-        """Return what is known of a trigger; its first sight is recorded.
+        """Return what is known of a trigger. If it is not registered with this source key, register it.
 
         Raises:
             LedgerUnavailable: The table did not answer.
@@ -61,65 +63,76 @@ class TriggerRows:
         return self._remember([self._register(registration)])[registration.name]
 
     def register_all(self, registrations: Iterable[Registration]) -> Mapping[str, TriggerState]:
-        """Do what `see` does for many triggers, past the cache: one query, and one write for 100 new ones.
+        """Do what `register` does for many triggers, past the cache: one query, and one write for 100 new ones.
 
-        A trigger whose row somebody edited is left out, and logged: the others go on.
+        A trigger whose row cannot be read is left out and logged. The others go on.
 
         Raises:
             LedgerUnavailable: The table did not answer.
         """
-        known = {row.key: row for row in self._table.range(*rows.TRIGGERS)}
+        known = self._known()
         states: list[TriggerState] = []
-        unregistered: list[Registration] = []
+        new: list[Registration] = []
         for registration in registrations:
             row = known.get(rows.trigger_key(registration.name))
-            if row is None or row.values.get("source_key") != registration.source_key:
-                unregistered.append(registration)
+            if row is None or not _is_registered(row, registration):
+                new.append(registration)
                 continue
             try:
                 states.append(_decode(row))
             except LedgerError as error:
-                logger.error(  # noqa: TRY400 — the error is the row's, and its text says all
-                    "trigger %s is left out: %s",
-                    registration.name,
-                    error,
-                    extra={"action": "trigger_unreadable", "trigger": registration.name},
+                log_decision(
+                    logger,
+                    Action.TRIGGER_UNREADABLE,
+                    f"trigger {registration.name} is left out: {error}",
+                    {"trigger": registration.name},
+                    level=logging.ERROR,
                 )
-        for first in range(0, len(unregistered), MAX_OPERATIONS):
-            batch = unregistered[first : first + MAX_OPERATIONS]
-            new = [_new_state(found, known.get(rows.trigger_key(found.name))) for found in batch]
+        for first in range(0, len(new), MAX_OPERATIONS):
+            batch = new[first : first + MAX_OPERATIONS]
+            made = [_new_state(one, known.get(rows.trigger_key(one.name))) for one in batch]
             try:
-                etags = self._table.transact([_record(state, known) for state in new])
-                states += map(_written, new, etags)
+                etags = self._table.transact([_record(state, known) for state in made])
+                states += map(_written, made, etags)
             except (RowConflict, TableUnavailable):
-                # Another instance saw one of them first, or the answer was lost: one by one, what is there decides.
+                # Another instance registered one of them first, or the answer was lost. One by one, the row decides.
                 states += [self._register(registration) for registration in batch]
         return self._remember(states)
 
     def read_states(self, registrations: Iterable[Registration]) -> Mapping[str, TriggerState]:
-        """Return what is known of many triggers, or what a first sight would record; nothing is recorded.
+        """Return what is known of many triggers, or what a registration would record. Nothing is recorded.
+
+        Raises:
+            LedgerUnavailable: The table did not answer.
+            LedgerError: A row cannot be read.
+        """
+        known = self._known()
+        states: dict[str, TriggerState] = {}
+        for registration in registrations:
+            row = known.get(rows.trigger_key(registration.name))
+            if _is_registered(row, registration):
+                states[registration.name] = _decode(row)
+            else:
+                states[registration.name] = _new_state(registration, row)
+        return states
+
+    def get(self, name: str) -> TriggerState | None:
+        """Return what is recorded of a trigger, past the cache, or None. Nothing is recorded.
 
         Raises:
             LedgerUnavailable: The table did not answer.
         """
-        known = {row.key: row for row in self._table.range(*rows.TRIGGERS)}
-        states: dict[str, TriggerState] = {}
-        for registration in registrations:
-            row = known.get(rows.trigger_key(registration.name))
-            seen = row is not None and row.values.get("source_key") == registration.source_key
-            states[registration.name] = (
-                _decode(row) if seen and row is not None else _new_state(registration, row)
-            )
-        return states
+        row = self._table.get(rows.trigger_key(name))
+        return _decode(row) if row is not None and "source_key" in row.values else None
 
     def override(
         self, registration: Registration, change: Callable[[TriggerState], TriggerState]
     ) -> TriggerState:
-        """Record that a person switched a trigger; its first sight too, if this is it.
+        """Record that a person enabled or disabled a trigger. If it is not registered yet, register it too.
 
         Args:
-            sighting: The trigger as today's file has it.
-            change: Says what its state becomes. It must change nothing when what it does was done already.
+            registration: The trigger as today's file has it.
+            change: Returns what its state becomes. It must change nothing if its effect is there already.
 
         Raises:
             LedgerUnavailable: It may not be recorded.
@@ -129,7 +142,7 @@ class TriggerRows:
             before = self._register(registration)
             row = self._table.get(rows.trigger_key(registration.name))
             if row is None or row.values.get("source_key") != before.source_key:
-                continue  # somebody removed it, or another version of the file is at work
+                continue  # the row was removed, or another version of the file is at work
             before = _decode(row)
             after = change(before)
             if after == before:
@@ -142,11 +155,35 @@ class TriggerRows:
                 return self._remember([_written(after, etags[0])])[after.name]
         raise unavailable(failure)
 
+    def move_watermarks(
+        self, watermarks: Mapping[str, datetime | None], states: Mapping[str, TriggerState]
+    ) -> None:
+        """Record the own watermarks of triggers that are behind the common one, or that they have none any more.
+
+        A watermark says that everything up to it is recorded. Any instance's is true, so it is written in any case.
+        That nothing is left (None) is true for what this instance saw. So it is written only if the row has not
+        changed since: another instance may just have set a watermark.
+
+        Raises:
+            LedgerUnavailable: Some are not recorded. Do not move the common watermark.
+        """
+        changes = [_watermark(name, time, states[name]) for name, time in watermarks.items()]
+        for first in range(0, len(changes), MAX_OPERATIONS):
+            batch = changes[first : first + MAX_OPERATIONS]
+            try:
+                self._table.transact(batch)
+            except (RowConflict, TableUnavailable):
+                for change in batch:
+                    self._change(change)
+
+    def _known(self) -> Mapping[str, Row]:
+        return {row.key: row for row in self._table.range(*rows.TRIGGERS)}
+
     def _register(self, registration: Registration) -> TriggerState:
         failure: Exception | None = None
         for _ in range(WRITE_TRIES):
             row = self._table.get(rows.trigger_key(registration.name))
-            if row is not None and row.values.get("source_key") == registration.source_key:
+            if _is_registered(row, registration):
                 return _decode(row)
             state = _new_state(registration, row)
             try:
@@ -157,41 +194,11 @@ class TriggerRows:
                 return _written(state, etags[0])
         raise unavailable(failure)
 
-    def known(self, name: str) -> TriggerState | None:
-        """Return what is recorded of a trigger, past the cache, or None; nothing is written.
-
-        Raises:
-            LedgerUnavailable: The table did not answer.
-        """
-        row = self._table.get(rows.trigger_key(name))
-        return _decode(row) if row is not None and "source_key" in row.values else None
-
-    def move_watermarks(
-        self, watermarks: Mapping[str, datetime | None], states: Mapping[str, TriggerState]
-    ) -> None:
-        """Record how far triggers came that are behind the ticks (an instant), or that they are not any more (None).
-
-        A mark says that everything up to it is recorded, so any instance's is true, and it is written in any case.
-        That nothing is left is true for what this instance saw, so it is written only if the row is still as it was
-        read: else another instance may just have left something behind.
-
-        Raises:
-            LedgerUnavailable: Some are not recorded; do not move `evaluated_until`.
-        """
-        changes = [_mark(name, watermark, states[name]) for name, watermark in watermarks.items()]
-        for first in range(0, len(changes), MAX_OPERATIONS):
-            batch = changes[first : first + MAX_OPERATIONS]
-            try:
-                self._table.transact(batch)
-            except (RowConflict, TableUnavailable):
-                for change in batch:
-                    self._change(change)
-
     def _change(self, change: Operation) -> None:
         try:
             self._table.transact([change])
         except RowConflict:
-            return  # another instance's mark, or a new first sight: both are newer than what this one knows
+            return  # another instance's watermark, or a new registration: both are newer than what this one knows
         except TableUnavailable as error:
             raise unavailable(error) from error
 
@@ -203,7 +210,12 @@ class TriggerRows:
         return found
 
 
+def _is_registered(row: Row | None, registration: Registration) -> TypeGuard[Row]:
+    return row is not None and row.values.get("source_key") == registration.source_key
+
+
 def _new_state(registration: Registration, row: Row | None) -> TriggerState:
+    """Return the state after a registration. If there is a row, what a person decided stays."""
     if row is not None and "source_key" in row.values:
         return replace(
             _decode(row),
@@ -225,9 +237,9 @@ def _written(state: TriggerState, etag: str) -> TriggerState:
     return replace(state, etag=etag)
 
 
-def _mark(name: str, watermark: datetime | None, state: TriggerState) -> Merge:
-    values: dict[str, Value] = {"watermark": print_instant(watermark) if watermark else ""}
-    return Merge(rows.trigger_key(name), values, None if watermark else state.etag)
+def _watermark(name: str, time: datetime | None, state: TriggerState) -> Merge:
+    values: dict[str, Value] = {"watermark": print_instant(time) if time else ""}
+    return Merge(rows.trigger_key(name), values, None if time else state.etag)
 
 
 def _record(state: TriggerState, known: Mapping[str, Row]) -> Operation:
@@ -238,22 +250,20 @@ def _record(state: TriggerState, known: Mapping[str, Row]) -> Operation:
 
 
 def _encode(state: TriggerState) -> dict[str, Value]:
+    periods = [
+        [print_instant(start), rows.print_optional(end)] for start, end in state.disabled_periods
+    ]
     return {
         "schema": rows.SCHEMA,
         "source_key": state.source_key,
         "registered_at": print_instant(state.registered_at),
-        "cutoff": print_instant(state.cutoff) if state.cutoff else "",
+        "cutoff": rows.print_optional(state.cutoff),
         "override": "" if state.enabled is None else str(state.enabled).lower(),
-        "overridden_at": print_instant(state.overridden_at) if state.overridden_at else "",
+        "overridden_at": rows.print_optional(state.overridden_at),
         "overridden_by": state.overridden_by or "",
-        "disabled_periods": json.dumps(
-            [
-                [print_instant(start), print_instant(end) if end else ""]
-                for start, end in state.disabled_periods
-            ]
-        ),
-        "enabled_at": print_instant(state.enabled_at) if state.enabled_at else "",
-        "watermark": print_instant(state.watermark) if state.watermark else "",
+        "disabled_periods": json.dumps(periods),
+        "enabled_at": rows.print_optional(state.enabled_at),
+        "watermark": rows.print_optional(state.watermark),
     }
 
 
@@ -261,7 +271,7 @@ def _decode(row: Row) -> TriggerState:
     """Read a trigger's row.
 
     Raises:
-        LedgerError: Somebody edited it.
+        LedgerError: It was edited.
     """
     try:
         return _read(row)
@@ -270,13 +280,13 @@ def _decode(row: Row) -> TriggerState:
 
 
 def _read(row: Row) -> TriggerState:
-    enabled = str(row.values.get("override") or "")
+    override = str(row.values.get("override") or "")
     return TriggerState(
         name=row.key.removeprefix("trigger:"),
         source_key=str(row.values["source_key"]),
         registered_at=read_instant(str(row.values["registered_at"])),
         cutoff=rows.read_optional(row.values.get("cutoff")),
-        enabled={"true": True, "false": False}.get(enabled),
+        enabled={"true": True, "false": False}.get(override),
         overridden_at=rows.read_optional(row.values.get("overridden_at")),
         overridden_by=str(row.values.get("overridden_by") or "") or None,
         disabled_periods=tuple(

@@ -1,4 +1,4 @@
-"""Past occurrences, started on request under the ids they always had: a repeated backfill starts nothing."""
+"""Past occurrences, started on request under their own deduplication keys. So a repeated backfill starts nothing."""
 
 from __future__ import annotations
 
@@ -14,14 +14,18 @@ from shared.core.errors import InvalidRequest, NotAllowed, RenderError
 from shared.core.events import ScheduleEvent, deduplication_key
 from shared.core.submissions import State, Submission
 from shared.core.trigger_state import anchor_of
+from shared.engine.accept import accept_past
+from shared.engine.send import send
+from shared.engine.services import Services
 from shared.engine.tick.occurrences import schedule_event
-from shared.operations.submissions import Operations, schedule_of
+from shared.operations.submissions import replay
+from shared.operations.triggers import get_trigger, schedule_of
 
 MAX_OCCURRENCES = 5_000
 """Occurrences of one backfill."""
 
 WORKERS = 4
-"""POSTs at a time: a backfill is not urgent, and Azure ML throttles bursts."""
+"""POSTs at a time. A backfill is not urgent, and Azure ML throttles bursts."""
 
 READERS = 16
 """Reads of the ledger at a time."""
@@ -33,28 +37,25 @@ class Step(StrEnum):
     """What a backfill does with an occurrence."""
 
     START = "start"
-    """Nothing is recorded: it is submitted."""
+    """Nothing is recorded. It is submitted."""
     TAKE_OVER = "take over"
-    """It is skipped or dead: its next generation is submitted."""
+    """It is skipped or dead. Its next generation is submitted."""
     LEAVE = "leave"
     """It has been submitted, or is on its way."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """An occurrence of the range.
-
-    Attributes:
-        event: The occurrence.
-        found: What the ledger has of it; None when nothing.
-    """
+    """An occurrence of the range."""
 
     event: ScheduleEvent
+    """The occurrence."""
     found: Submission | None
+    """Its submission. None: the ledger has none."""
 
     @property
     def step(self) -> Step:
-        """What is to be done."""
+        """What the backfill does with it."""
         if self.found is None:
             return Step.START
         return Step.TAKE_OVER if self.found.state in TAKEN_OVER else Step.LEAVE
@@ -62,28 +63,25 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backfilled:
-    """What became of an occurrence.
-
-    Attributes:
-        event: The occurrence.
-        submission: As the ledger has it now; None when it was refused.
-        refusal: Why it could not be started.
-    """
+    """The result for one occurrence."""
 
     event: ScheduleEvent
+    """The occurrence."""
     submission: Submission | None = None
+    """Its submission as the ledger has it now. None: it was refused."""
     refusal: str | None = None
+    """Why it could not be started."""
 
 
 def preview_backfill(
-    operations: Operations, name: str, *, since: datetime, until: datetime
+    services: Services, name: str, *, since: datetime, until: datetime
 ) -> list[Candidate]:
-    """Return the occurrences of a past range, oldest first, and what the ledger has of each; nothing is changed.
+    """Return the occurrences of a past range, oldest first, and what the ledger has of each. Nothing is changed.
 
-    A schedule without `start_time` is counted back beyond its trigger's first sight.
+    A schedule without `start_time` is counted back beyond its trigger's registration.
 
     Args:
-        operations: The app's.
+        services: The app's parts.
         name: The trigger.
         since: The range's start, itself included.
         until: Its end, itself included.
@@ -92,15 +90,15 @@ def preview_backfill(
         NotFound: There is no such trigger.
         WrongSource: It does not start from a schedule.
         InvalidRequest: The range is empty, not past, or has too many occurrences.
-        NotAllowed: The trigger is disabled, or its occurrences depend on a first sight that has not been.
+        NotAllowed: The trigger is disabled, or its occurrences depend on a registration that is not there yet.
         LedgerUnavailable: The ledger did not answer.
     """
-    source = schedule_of(operations.trigger(name))
+    source = schedule_of(get_trigger(services, name))
     if until < since:
         raise InvalidRequest("the range's end is before its start")
-    if until > operations.clock():
+    if until > services.clock():
         raise InvalidRequest("the range's end is ahead of now; a backfill is for the past")
-    known = operations.ledger.known(name)
+    known = services.ledger.triggers.get(name)
     if known is not None and known.enabled is False:
         raise NotAllowed(f"trigger {name} is disabled; enable it first")
     seen = (
@@ -111,7 +109,7 @@ def preview_backfill(
             f"the occurrences of trigger {name} are counted from when the app first sees this schedule, and it has "
             "not yet; let the deployed app tick once, or give the schedule a start_time"
         )
-    anchor = anchor_of(seen or operations.clock())
+    anchor = anchor_of(seen or services.clock())
     after = since - timedelta.resolution
     times = source.schedule.occurrences(anchor=anchor, after=after, until=until)
     found = list(islice(times, MAX_OCCURRENCES + 1))
@@ -121,34 +119,33 @@ def preview_backfill(
         )
     events = [schedule_event(name, source, time, anchor=anchor) for time in found]
     with ThreadPoolExecutor(READERS, "backfill-read") as readers:
-        rows = readers.map(operations.ledger.get, map(deduplication_key, events))
+        rows = readers.map(services.ledger.submissions.get, map(deduplication_key, events))
         return [Candidate(event=event, found=row) for event, row in zip(events, rows, strict=True)]
 
 
-def run_backfill(operations: Operations, candidates: Sequence[Candidate]) -> Iterator[Backfilled]:
-    """Submit what a preview says is to be submitted, and yield what became of each, in order.
+def run_backfill(services: Services, candidates: Sequence[Candidate]) -> Iterator[Backfilled]:
+    """Submit the occurrences that a preview wants to start or take over, and yield each result, in order.
 
-    What somebody else has submitted meanwhile is left as it is.
+    What was submitted meanwhile is left as it is.
 
     Raises:
-        LedgerUnavailable: The ledger did not answer; repeat the backfill, it starts nothing twice.
+        LedgerUnavailable: The ledger did not answer. Repeat the backfill, which starts nothing twice.
     """
     wanted = [one for one in candidates if one.step is not Step.LEAVE]
     with ThreadPoolExecutor(WORKERS, "backfill") as workers:
         try:
-            yield from workers.map(partial(_submit, operations), wanted)
+            yield from workers.map(partial(_submit, services), wanted)
         finally:
             workers.shutdown(cancel_futures=True)
 
 
-def _submit(operations: Operations, candidate: Candidate) -> Backfilled:
+def _submit(services: Services, candidate: Candidate) -> Backfilled:
     event, submission = candidate.event, candidate.found
     if submission is None:
-        accepted = operations.acceptor.accept_past(event)
-        if accepted.won or accepted.submission.state not in TAKEN_OVER:
-            return Backfilled(event=event, submission=operations.sender.send(accepted))
-        submission = accepted.submission
+        submission = accept_past(services, event)
+        if submission.claimed_at is not None or submission.state not in TAKEN_OVER:
+            return Backfilled(event=event, submission=send(services, submission))
     try:
-        return Backfilled(event=event, submission=operations.replay(submission.id))
+        return Backfilled(event=event, submission=replay(services, submission.id))
     except (NotAllowed, RenderError) as error:
         return Backfilled(event=event, refusal=str(error))

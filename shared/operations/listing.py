@@ -1,4 +1,4 @@
-"""Lists of submissions: newest first, a page at a time, and a bounded number of storage calls whatever is asked."""
+"""Lists of submissions: newest first, a page at a time, with a bounded number of storage calls."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from shared.ledger.ledger import Ledger
 from shared.ledger.table.protocol import Page, Row
 
 MAX_LIST_PAGES = 10
-"""Pages of 1,000 rows that one listing reads at most, when few rows match."""
+"""Pages of 1,000 rows that one listing reads at most if few rows match."""
 
 MAX_LIMIT = 100
 """Submissions on one page."""
@@ -32,49 +32,48 @@ _PAGE_ROWS = 1000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubmissionFilter:
-    """Which submissions.
-
-    Attributes:
-        trigger: Only those of this trigger.
-        state: Only those in this state.
-        since: Only those that were claimed then or later.
-    """
+    """Which submissions a list shows."""
 
     trigger: str | None = None
+    """Only those of this trigger."""
     state: State | None = None
+    """Only those in this state."""
     since: datetime | None = None
+    """Only those that were claimed then or later."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubmissionPage:
-    """A page of submissions.
-
-    Attributes:
-        submissions: Those that could be read.
-        cursor: Leads to the next page; None ends. A page may be empty, and still have one.
-        unreadable: The ids of those whose row cannot be understood.
-    """
+    """A page of submissions."""
 
     submissions: tuple[Submission, ...]
+    """Those that could be read."""
     cursor: str | None
+    """Leads to the next page. None: this is the last one. An empty page may have a cursor."""
     unreadable: tuple[str, ...] = ()
+    """The ids of those whose row cannot be read."""
 
 
 def list_submissions(
-    ledger: Ledger, wanted: SubmissionFilter, *, limit: int, cursor: str | None = None
+    ledger: Ledger,
+    wanted: SubmissionFilter | None = None,
+    *,
+    limit: int = 50,
+    cursor: str | None = None,
 ) -> SubmissionPage:
-    """Return a page of submissions, newest first; `dead` and `held` ones straight from their index, by id.
+    """Return a page of submissions, newest first. `dead` and `held` ones come from their index, by id.
 
     Args:
         ledger: Where they are.
-        wanted: Which.
-        limit: At most so many, 1 to 100.
-        cursor: Where to go on: what the last call returned.
+        wanted: Which submissions.
+        limit: The most to return, 1 to 100.
+        cursor: The cursor of the last page.
 
     Raises:
-        InvalidRequest: The cursor is none that this app made for such a list.
+        InvalidRequest: The cursor was not made for such a list.
         LedgerUnavailable: The ledger did not answer.
     """
+    wanted = wanted or SubmissionFilter()
     if wanted.state is not None and wanted.state in ATTENTION:
         state = wanted.state
         after = read_cursor(cursor, _ATTENTION_KEY)
@@ -82,7 +81,7 @@ def list_submissions(
             raise _bad_cursor()
         narrow = wanted.trigger is not None or wanted.since is not None
         ids, last = _find(
-            lambda rows, last: ledger.attention(state, limit=rows, after=last),
+            lambda rows, last: ledger.listings.attention(state, limit=rows, after=last),
             lambda row: wanted.trigger in (None, row.values.get("trigger")),
             limit=limit,
             after=after,
@@ -90,7 +89,7 @@ def list_submissions(
         )
     else:
         ids, last = _find(
-            lambda rows, last: ledger.log(limit=rows, after=last),
+            lambda rows, last: ledger.listings.log(limit=rows, after=last),
             lambda row: _matches(row, wanted),
             limit=limit,
             after=read_cursor(cursor, _LOG_KEY),
@@ -115,7 +114,7 @@ def latest_of(ledger: Ledger, triggers: set[str], *, each: int, pages: int) -> d
     found: dict[str, list[Row]] = {name: [] for name in triggers}
     after: str | None = None
     for _ in range(pages):
-        page = ledger.log(limit=_PAGE_ROWS, after=after)
+        page = ledger.listings.log(limit=_PAGE_ROWS, after=after)
         for row in page.rows:
             rows = found.get(str(row.values.get("trigger")))
             if rows is not None and len(rows) < each:
@@ -127,7 +126,7 @@ def latest_of(ledger: Ledger, triggers: set[str], *, each: int, pages: int) -> d
 
 
 def write_cursor(key: str) -> str:
-    """Return an opaque text for where a list goes on: safe in a URL."""
+    """Return an opaque text for where a list goes on. It is safe in a URL."""
     return base64.urlsafe_b64encode(key.encode()).decode().rstrip("=")
 
 
@@ -135,7 +134,7 @@ def read_cursor(cursor: str | None, pattern: re.Pattern[str]) -> str | None:
     """Read a cursor back.
 
     Raises:
-        InvalidRequest: It is none that `write_cursor` made of such a key.
+        InvalidRequest: `write_cursor` did not make it of such a key.
     """
     if cursor is None:
         return None
@@ -157,7 +156,7 @@ def _bad_cursor() -> InvalidRequest:
 
 
 class _TooOld(Exception):
-    """This row, and all behind it, are older than what is wanted."""
+    """This row, and all behind it, are older than the filter wants."""
 
 
 def _matches(row: Row, wanted: SubmissionFilter) -> bool:
@@ -182,9 +181,9 @@ def _find(
     after: str | None,
     narrow: bool,
 ) -> tuple[list[str], str | None]:
-    """Return the ids of the rows that match, and the key to go on behind; None at the end.
+    """Return the ids of the rows that match, and the key to go on behind. None: at the end.
 
-    One row more than wanted is looked at, so that the last page knows that it is the last.
+    It looks at one row more than the limit, so that the last page is known to be the last.
     """
     found: list[str] = []
     for _ in range(MAX_LIST_PAGES):
@@ -204,11 +203,11 @@ def _find(
 
 
 def _read(ledger: Ledger, ids: list[str]) -> tuple[list[Submission], list[str]]:
-    """Read submissions; those that have vanished meanwhile are left out."""
+    """Read submissions. Those that have vanished meanwhile are left out."""
 
     def get(submission_id: str) -> Submission | str | None:
         try:
-            return ledger.get(submission_id)
+            return ledger.submissions.get(submission_id)
         except LedgerError:
             return submission_id
 

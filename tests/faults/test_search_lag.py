@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from shared.clients.workspace import WorkspaceClient
 from shared.config.load import load_config
 from shared.core.events import BlobNotification
 from shared.core.submissions import State, Submission
+from shared.operations.submissions import get_submission, start
 
 pytestmark = pytest.mark.large
 
@@ -67,11 +68,13 @@ def app(stack: ExitStack, clock: Clock, workspace: Workspace, tmp_path: Path) ->
     options = ChaosOptions(events=1)
     file.write_text(triggers_file(options, endpoints=[endpoint]))
     tokens = stack.enter_context(Tokens(os.environ))
-    transport = stack.enter_context(Transport(tokens, hosts=frozenset({host_of(endpoint)})))
+    transport = stack.enter_context(
+        closing(Transport(tokens, hosts=frozenset({host_of(endpoint)})))
+    )
     return compose(
         load_config(file, settings={}),
         table=MemoryTable(),
-        head=facts_by_name,
+        read_blob=facts_by_name,
         workspace=WorkspaceClient(transport, tokens=tokens, now=clock.now),
         clock=clock.now,
         monotonic=clock.seconds,
@@ -87,23 +90,23 @@ def tick_for(app: App, clock: Clock, span: timedelta) -> None:
     """Tick once a minute."""
     for _ in range(int(span / timedelta(minutes=1))):
         clock.advance(minutes=1)
-        app.tick_runner.run()
+        app.tick()
 
 
 @pytest.mark.parametrize("minutes", [0, 10, 25, 35, 39, 40, 41, 45, 90, 600])
 def test_a_run_that_a_lagging_search_cannot_show_yet_is_not_started_again(
     app: App, clock: Clock, workspace: Workspace, minutes: int
 ) -> None:
-    app.operations.start(blob(1, clock))
+    start(app.services, blob(1, clock))
     tick_for(app, clock, timedelta(minutes=minutes))
     workspace.faults.add(Fault(fault_kind=FaultKind.DROP, accepted=True))
-    lost = app.operations.start(blob(2, clock))
+    lost = start(app.services, blob(2, clock))
     assert isinstance(lost, Submission)
     assert lost.state is State.UNKNOWN
     tick_for(app, clock, timedelta(hours=26))
     assert len(workspace.submitted) == 2
     found = next(run for run in workspace.runs.all() if run.tags["submission"] == f"{lost.id}-1")
-    after = app.operations.submission(lost.id)
+    after = get_submission(app.services, lost.id)
     assert after.run_id in {found.id, None}
     assert after.state in {State.FINISHED, State.HELD}
 
@@ -111,12 +114,12 @@ def test_a_run_that_a_lagging_search_cannot_show_yet_is_not_started_again(
 def test_what_was_really_not_started_is_sent_again_when_the_search_would_have_shown_it(
     app: App, clock: Clock, workspace: Workspace
 ) -> None:
-    app.operations.start(blob(1, clock))
+    start(app.services, blob(1, clock))
     tick_for(app, clock, timedelta(minutes=45))
     workspace.faults.add(Fault(fault_kind=FaultKind.DROP, accepted=False))
-    lost = app.operations.start(blob(2, clock))
+    lost = start(app.services, blob(2, clock))
     assert isinstance(lost, Submission)
     tick_for(app, clock, timedelta(minutes=45))
     assert len(workspace.submitted) == 1
     tick_for(app, clock, timedelta(minutes=45))
-    assert app.operations.submission(lost.id).run_id is not None
+    assert get_submission(app.services, lost.id).run_id is not None

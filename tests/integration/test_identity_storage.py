@@ -16,6 +16,7 @@ from local.standins.workspace.server import Workspace
 from shared.app import build
 from shared.core.events import BlobNotification
 from shared.core.submissions import State, Submission
+from shared.operations.submissions import start
 
 pytestmark = [pytest.mark.azurite, pytest.mark.xdist_group("azurite")]
 
@@ -72,12 +73,13 @@ def test_blobs_and_ledger_are_reached_with_one_token_for_storage(
             monkeypatch.setenv(name, value)
         app = build(environment)
         for _ in range(3):
-            result = app.operations.start(
-                BlobNotification(trigger="new-data", container="data", path="incoming/a +%41.csv")
+            result = start(
+                app.services,
+                BlobNotification(trigger="new-data", container="data", path="incoming/a +%41.csv"),
             )
             assert isinstance(result, Submission)
             assert result.state is State.SUBMITTED
-        app.tick_runner.run()
+        app.tick()
         app.close()
         assert len(workspace.submitted) == 1
         assert identity.counts == {

@@ -21,6 +21,7 @@ from shared.core.errors import (
 )
 from shared.core.events import BlobNotification, HttpEvent, Ignored
 from shared.core.submissions import State, Submission
+from shared.operations.submissions import start as start_event
 
 type MakeBench = Callable[..., Bench]
 
@@ -37,7 +38,7 @@ def notice(path: str, container: str = "data") -> BlobNotification:
 
 
 def start(bench: Bench, path: str) -> Submission | Ignored:
-    return bench.app.operations.start(notice(path))
+    return start_event(bench.app.services, notice(path))
 
 
 def test_a_new_blob_starts_a_run_with_its_whole_path(make_bench: MakeBench) -> None:
@@ -105,7 +106,7 @@ def test_what_does_not_match_is_ignored_and_the_log_says_why(
 ) -> None:
     bench = make_bench(NEW_DATA)
     caplog.set_level(logging.INFO)
-    result = bench.app.operations.start(notice(path, container))
+    result = start_event(bench.app.services, notice(path, container))
     assert isinstance(result, Ignored)
     assert reason in result.reason
     (record,) = [one for one in caplog.records if one.__dict__.get("action") == "event_ignored"]
@@ -242,9 +243,9 @@ def call(day: object = "monday", key: str = "k", **changes: object) -> HttpEvent
 
 def test_the_same_key_and_body_are_the_same_submission(make_bench: MakeBench) -> None:
     bench = make_bench(ON_DEMAND)
-    first = bench.app.operations.start(call())
+    first = start_event(bench.app.services, call())
     bench.clock.advance(seconds=30)
-    again = bench.app.operations.start(call(time=bench.clock.now()))
+    again = start_event(bench.app.services, call(time=bench.clock.now()))
     assert isinstance(first, Submission)
     assert isinstance(again, Submission)
     assert first.id == again.id
@@ -253,24 +254,24 @@ def test_the_same_key_and_body_are_the_same_submission(make_bench: MakeBench) ->
 
 def test_the_same_key_with_another_body_is_refused(make_bench: MakeBench) -> None:
     bench = make_bench(ON_DEMAND)
-    bench.app.operations.start(call())
+    start_event(bench.app.services, call())
     with pytest.raises(KeyReused, match="another body"):
-        bench.app.operations.start(call("tuesday"))
+        start_event(bench.app.services, call("tuesday"))
     assert len(bench.workspace.bodies) == 1
 
 
 def test_true_and_1_are_different_bodies(make_bench: MakeBench) -> None:
     bench = make_bench(ON_DEMAND)
-    bench.app.operations.start(call(1))
+    start_event(bench.app.services, call(1))
     with pytest.raises(KeyReused):
-        bench.app.operations.start(call(True))
+        start_event(bench.app.services, call(True))
 
 
 def test_what_the_caller_sets_replaces_the_files_value_and_is_never_a_template(
     make_bench: MakeBench,
 ) -> None:
     bench = make_bench(ON_DEMAND)
-    bench.app.operations.start(call(None, parameters={"day": "{{ 7*7 }}", "level": True}))
+    start_event(bench.app.services, call(None, parameters={"day": "{{ 7*7 }}", "level": True}))
     parameters = json.loads(bench.workspace.bodies[0])["ParameterAssignments"]
     assert parameters == {"day": "{{ 7*7 }}", "level": "True"}
 
@@ -278,7 +279,7 @@ def test_what_the_caller_sets_replaces_the_files_value_and_is_never_a_template(
 def test_a_missing_key_that_a_template_needs_is_the_callers_mistake(make_bench: MakeBench) -> None:
     bench = make_bench(ON_DEMAND)
     with pytest.raises(InvalidRequest) as raised:
-        bench.app.operations.start(call(None))
+        start_event(bench.app.services, call(None))
     (problem,) = raised.value.problems
     assert (problem.where, problem.message) == (
         "http.body.day",
@@ -292,12 +293,12 @@ def test_a_request_that_grows_beyond_the_ledgers_row_is_refused_before_the_claim
 ) -> None:
     bench = make_bench(ON_DEMAND)
     with pytest.raises(RequestTooLarge):
-        bench.app.operations.start(call("x" * 70_000))
+        start_event(bench.app.services, call("x" * 70_000))
     assert bench.submissions() == []
 
 
 def test_an_old_request_time_does_not_matter_to_a_new_trigger(make_bench: MakeBench) -> None:
     bench = make_bench(ON_DEMAND)
     assert isinstance(
-        bench.app.operations.start(call(time=NOON - timedelta(minutes=10))), Submission
+        start_event(bench.app.services, call(time=NOON - timedelta(minutes=10))), Submission
     )

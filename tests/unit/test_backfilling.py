@@ -41,10 +41,8 @@ counted: {pipeline: scoring, schedule: {frequency: hour, interval: 5}}
 
 
 def do(found: Bench, since: datetime, until: datetime) -> list[Backfilled]:
-    operations = found.app.operations
-    return list(
-        run_backfill(operations, preview_backfill(operations, "t", since=since, until=until))
-    )
+    services = found.app.services
+    return list(run_backfill(services, preview_backfill(services, "t", since=since, until=until)))
 
 
 def test_a_past_range_is_started_under_the_ids_it_always_had(make_bench: MakeBench) -> None:
@@ -63,7 +61,7 @@ def test_a_repeated_backfill_starts_nothing(make_bench: MakeBench) -> None:
     bench = make_bench(HOURLY)
     since = NOON - timedelta(hours=5)
     do(bench, since, NOON)
-    again = preview_backfill(bench.app.operations, "t", since=since, until=NOON)
+    again = preview_backfill(bench.app.services, "t", since=since, until=NOON)
     assert {one.step for one in again} == {Step.LEAVE}
     assert do(bench, since, NOON) == []
     assert len(bench.workspace.bodies) == 6
@@ -74,10 +72,10 @@ def test_two_backfills_at_once_start_each_occurrence_once(make_bench: MakeBench)
     other = bench.restarted()
     since = NOON - timedelta(hours=5)
     plans = [
-        preview_backfill(one.app.operations, "t", since=since, until=NOON) for one in (bench, other)
+        preview_backfill(one.app.services, "t", since=since, until=NOON) for one in (bench, other)
     ]
     for found, plan in zip((bench, other), plans, strict=True):
-        list(run_backfill(found.app.operations, plan))
+        list(run_backfill(found.app.services, plan))
     assert len(bench.workspace.bodies) == 6
 
 
@@ -85,12 +83,12 @@ def test_what_was_skipped_or_is_dead_is_taken_over_and_rendered_again(
     make_bench: MakeBench,
 ) -> None:
     bench = make_bench(HOURLY)
-    bench.app.tick_runner.run()
+    bench.app.tick()
     bench.workspace.outcomes = [Outcome(kind=OutcomeKind.REFUSED, message="no", request_id="r")]
     bench.clock.advance(hours=1)
-    bench.app.tick_runner.run()
+    bench.app.tick()
     bench.clock.advance(hours=2, minutes=30)
-    bench.app.tick_runner.run()
+    bench.app.tick()
     states = sorted(one.state for one in bench.submissions())
     assert states == [State.DEAD, State.SKIPPED, State.SKIPPED]
     done = do(bench, NOON + timedelta(minutes=1), bench.clock.now())
@@ -102,11 +100,11 @@ def test_what_was_skipped_or_is_dead_is_taken_over_and_rendered_again(
 
 def test_a_tick_after_a_backfill_starts_nothing_again(make_bench: MakeBench) -> None:
     bench = make_bench(HOURLY.replace("catch_up: none", "catch_up: all"))
-    bench.app.tick_runner.run()
+    bench.app.tick()
     bench.clock.advance(hours=3)
     do(bench, NOON, bench.clock.now())
     count = len(bench.workspace.bodies)
-    bench.app.tick_runner.run()
+    bench.app.tick()
     assert len(bench.workspace.bodies) == count == 4
 
 
@@ -114,7 +112,7 @@ def test_what_cannot_be_started_is_told_and_the_others_go_on(make_bench: MakeBen
     bench = make_bench(HOURLY)
     do(bench, NOON - timedelta(hours=1), NOON)
     for one in bench.submissions():
-        bench.app.operations.ledger.update(one, dead_though_an_answer_was_lost)
+        bench.app.services.ledger.submissions.update(one, dead_though_an_answer_was_lost)
     done = do(bench, NOON - timedelta(hours=2), NOON)
     assert [one.refusal is not None for one in done] == [False, True, True]
 
@@ -144,17 +142,17 @@ def test_what_cannot_be_backfilled_is_told(
 ) -> None:
     bench = make_bench(HOURLY)
     with pytest.raises(error, match=message):
-        preview_backfill(bench.app.operations, name, since=since, until=until)
-    assert bench.app.operations.ledger.known(name) is None
+        preview_backfill(bench.app.services, name, since=since, until=until)
+    assert bench.app.services.ledger.triggers.get(name) is None
 
 
 def test_a_schedule_counted_from_its_first_sight_goes_back_beyond_it(
     make_bench: MakeBench,
 ) -> None:
     bench = make_bench(HOURLY)
-    bench.app.tick_runner.run()
+    bench.app.tick()
     found = preview_backfill(
-        bench.app.operations, "counted", since=NOON - timedelta(hours=11), until=NOON
+        bench.app.services, "counted", since=NOON - timedelta(hours=11), until=NOON
     )
     assert [one.event.time for one in found] == [
         NOON - timedelta(hours=10), NOON - timedelta(hours=5), NOON,
@@ -163,16 +161,16 @@ def test_a_schedule_counted_from_its_first_sight_goes_back_beyond_it(
 
 def test_a_disabled_trigger_is_refused(make_bench: MakeBench) -> None:
     bench = make_bench(HOURLY)
-    bench.app.tick_runner.run()
+    bench.app.tick()
     bench.table.view().transact([Merge("trigger:t", {"override": "false"})])
     with pytest.raises(NotAllowed, match="trigger t is disabled; enable it first"):
-        preview_backfill(bench.app.operations, "t", since=NOON, until=NOON)
+        preview_backfill(bench.app.services, "t", since=NOON, until=NOON)
 
 
 @pytest.fixture
 def found(make_bench: MakeBench, monkeypatch: pytest.MonkeyPatch) -> Bench:
     made = make_bench(HOURLY)
-    monkeypatch.setattr(backfill_module, "open_operations", lambda: made.app.operations)
+    monkeypatch.setattr(backfill_module, "open_services", lambda: made.app.services)
     return made
 
 
@@ -228,12 +226,12 @@ def test_a_wrong_range_is_one_sentence(found: Bench) -> None:
 
 def test_the_events_of_a_backfill_are_the_ticks(make_bench: MakeBench, tmp_path: Path) -> None:
     bench = make_bench(HOURLY)
-    bench.app.tick_runner.run()
+    bench.app.tick()
     bench.clock.advance(hours=1)
-    bench.app.tick_runner.run()
+    bench.app.tick()
     (ticked,) = bench.submissions()
     (previewed,) = preview_backfill(
-        bench.app.operations, "t", since=NOON + timedelta(minutes=1), until=bench.clock.now()
+        bench.app.services, "t", since=NOON + timedelta(minutes=1), until=bench.clock.now()
     )
     assert isinstance(ticked.event, ScheduleEvent)
     assert previewed.event == ticked.event

@@ -13,6 +13,7 @@ from local.testing.app import Bench
 from shared.core.events import HttpEvent
 from shared.core.outcomes import Outcome, OutcomeKind
 from shared.core.submissions import State, Submission
+from shared.operations.submissions import start as start_event
 
 TRIGGERS = """
 call: {pipeline: scoring, http: {}}
@@ -23,7 +24,7 @@ careful: {pipeline: scoring, http: {}, on_unknown: hold}
 @pytest.fixture
 def bench(make_bench: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch) -> Bench:
     made = make_bench(TRIGGERS)
-    monkeypatch.setattr(cli.submissions, "open_operations", lambda: made.app.operations)
+    monkeypatch.setattr(cli.submissions, "open_services", lambda: made.app.services)
     return made
 
 
@@ -34,7 +35,9 @@ def run(*arguments: str) -> Result:
 def start(bench: Bench, kind: OutcomeKind | None = None, *, trigger: str = "call") -> Submission:
     bench.workspace.outcomes = [Outcome(kind=kind, message="why")] if kind else []
     key = ("key", str(len(bench.workspace.bodies)))
-    result = bench.app.operations.start(HttpEvent(trigger=trigger, time=bench.clock.now(), key=key))
+    result = start_event(
+        bench.app.services, HttpEvent(trigger=trigger, time=bench.clock.now(), key=key)
+    )
     assert isinstance(result, Submission)
     return result
 

@@ -30,7 +30,7 @@ new-data: {pipeline: scoring, blob: {datastore: lake, path: incoming, include: [
 def bench(make_bench: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch) -> Bench:
     made = make_bench(TRIGGERS)
     for module in (cli.triggers, cli.preview):
-        monkeypatch.setattr(module, "open_operations", lambda: made.app.operations)
+        monkeypatch.setattr(module, "open_services", lambda: made.app.services)
     return made
 
 

@@ -16,8 +16,12 @@ from shared.core.events import HttpEvent
 from shared.core.outcomes import Outcome, OutcomeKind
 from shared.core.runs import RunFacts, SearchResult
 from shared.core.submissions import State, Submission
+from shared.engine.accept import accept
+from shared.engine.runs import search
+from shared.engine.send import resend
 from shared.engine.tick.due import fair
 from shared.ledger.table.protocol import Delete, Merge, Row
+from shared.operations.submissions import start as start_event
 
 type MakeBench = Callable[..., Bench]
 
@@ -37,13 +41,13 @@ EMPTY = SearchResult(saw_reference=True)
 def start(bench: Bench, *outcomes: Outcome, trigger: str = "call", key: str = "k") -> Submission:
     bench.workspace.outcomes = list(outcomes)
     event = HttpEvent(trigger=trigger, time=bench.clock.now(), key=("key", key))
-    result = bench.app.operations.start(event)
+    result = start_event(bench.app.services, event)
     assert isinstance(result, Submission)
     return result
 
 
 def now(bench: Bench, submission: Submission) -> Submission:
-    found = bench.app.operations.ledger.get(submission.id)
+    found = bench.app.services.ledger.submissions.get(submission.id)
     assert found is not None
     return found
 
@@ -51,7 +55,7 @@ def now(bench: Bench, submission: Submission) -> Submission:
 def ticks(bench: Bench, until: datetime, *, every: timedelta = timedelta(minutes=1)) -> None:
     while bench.clock.now() < until:
         bench.clock.time = min(bench.clock.now() + every, until)
-        bench.app.tick_runner.run()
+        bench.app.tick()
 
 
 # Sending again
@@ -90,7 +94,7 @@ def test_a_restart_in_between_changes_nothing(make_bench: MakeBench) -> None:
     bench = make_bench(TRIGGERS)
     sent = start(bench, REFUSED)
     bench.clock.advance(minutes=1)
-    bench.restarted().app.tick_runner.run()
+    bench.restarted().app.tick()
     assert now(bench, sent).state is State.SUBMITTED
 
 
@@ -98,10 +102,9 @@ def test_two_instances_that_tick_at_once_send_it_once(make_bench: MakeBench) -> 
     bench = make_bench(TRIGGERS)
     sent = start(bench, REFUSED)
     bench.clock.advance(minutes=1)
-    sender = bench.app.operations.sender
     pending = now(bench, sent)
-    assert sender.send_again(pending) is not None
-    assert sender.send_again(pending) is None
+    assert resend(bench.app.services, pending) is not None
+    assert resend(bench.app.services, pending) is None
     assert len(bench.workspace.bodies) == 2
 
 
@@ -113,7 +116,7 @@ def test_a_pending_submission_whose_endpoint_changed_is_held(
     file = write_triggers(TRIGGERS)
     file.write_text(file.read_text().replace("/PipelineSubmit/1", "/PipelineSubmit/2"))
     bench.clock.advance(minutes=1)
-    bench.restarted(file=file).app.tick_runner.run()
+    bench.restarted(file=file).app.tick()
     assert now(bench, sent).state is State.HELD
     assert len(bench.workspace.bodies) == 1
 
@@ -177,7 +180,7 @@ def test_a_search_that_does_not_see_the_newest_known_run_proves_nothing(
     ticks(bench, NOON + timedelta(hours=25), every=timedelta(minutes=5))
     held = now(bench, lost)
     assert held.state is State.HELD
-    assert (held.reason or "").startswith("an answer was lost, and 1d of searching did not tell")
+    assert (held.reason or "").startswith("an answer was lost, and 1d of searching did not show")
     assert held.may_have_run
     assert len(bench.workspace.bodies) == 2
 
@@ -205,11 +208,10 @@ def test_two_instances_that_search_at_once_count_one_look(make_bench: MakeBench)
     lost = start(bench, LOST)
     ticks(bench, NOON + timedelta(minutes=1))
     bench.clock.advance(minutes=5)
-    searcher = bench.app.tick_runner._due._work[State.UNKNOWN]
     seen = now(bench, lost)
     assert seen.conclusive_searches == 0
-    searcher(seen)
-    searcher(seen)
+    search(bench.app.services, seen)
+    search(bench.app.services, seen)
     assert now(bench, lost).conclusive_searches == 1
 
 
@@ -218,7 +220,7 @@ def test_a_crash_between_claim_and_settle_is_searched_when_its_lease_runs_out(
 ) -> None:
     bench = make_bench(TRIGGERS)
     event = HttpEvent(trigger="call", time=NOON, key=("key", "k"))
-    claimed = bench.app.operations.acceptor.accept(event)
+    claimed = accept(bench.app.services, event)
     assert bench.submissions()[0].state is State.SUBMITTING
     ticks(bench, NOON + timedelta(minutes=9))
     assert bench.submissions()[0].state is State.SUBMITTING
@@ -304,7 +306,7 @@ def test_a_run_that_azure_ml_no_longer_knows_is_held(make_bench: MakeBench) -> N
     ticks(bench, NOON + timedelta(minutes=2))
     held = now(bench, sent)
     assert held.state is State.HELD
-    assert held.reason == "its run cannot be followed: Azure ML does not know run run-1"
+    assert held.reason == "its run cannot be polled: Azure ML does not know run run-1"
 
 
 def test_a_status_that_nobody_documented_is_held(make_bench: MakeBench) -> None:
@@ -314,7 +316,7 @@ def test_a_status_that_nobody_documented_is_held(make_bench: MakeBench) -> None:
     ticks(bench, NOON + timedelta(minutes=2))
     held = now(bench, sent)
     assert held.state is State.HELD
-    assert held.reason == "the run's status 'Levitating' is one that nobody documented"
+    assert held.reason == "the run's status 'Levitating' is not documented"
 
 
 def test_a_workspace_that_does_not_answer_is_asked_again(make_bench: MakeBench) -> None:
@@ -338,7 +340,7 @@ def test_an_edited_row_is_held_with_the_reason_and_the_others_go_on(make_bench: 
     other = start(bench, REFUSED, key="other")
     bench.table.transact([Merge(f"sub:{broken.id}", {"state": "dreaming"})])
     bench.clock.advance(minutes=1)
-    bench.app.tick_runner.run()
+    bench.app.tick()
     held = now(bench, broken)
     assert held.state is State.HELD
     assert "cannot be read" in (held.reason or "")
@@ -352,7 +354,7 @@ def test_a_row_of_a_newer_version_is_left_alone_and_counted(make_bench: MakeBenc
     bench.table.transact([Merge(f"sub:{newer.id}", {"schema": 99})])
     before = bench.table.get(f"sub:{newer.id}")
     bench.clock.advance(minutes=1)
-    report = bench.app.tick_runner.run()
+    report = bench.app.tick()
     assert (report.due.newer, report.due.done) == (1, 1)
     assert bench.table.get(f"sub:{newer.id}") == before
     assert now(bench, other).state is State.SUBMITTED
@@ -363,8 +365,8 @@ def test_a_due_row_that_leads_nowhere_is_removed(make_bench: MakeBench) -> None:
     gone = start(bench, REFUSED)
     bench.table.transact([Delete(f"sub:{gone.id}")])
     bench.clock.advance(minutes=1)
-    bench.app.tick_runner.run()
-    assert list(bench.app.operations.ledger.due(bench.clock.now()).rows) == []
+    bench.app.tick()
+    assert list(bench.app.services.ledger.due.page(bench.clock.now()).rows) == []
 
 
 def test_an_unexpected_error_of_one_does_not_keep_the_others_and_is_loud(
@@ -375,8 +377,8 @@ def test_an_unexpected_error_of_one_does_not_keep_the_others_and_is_loud(
     second = start(bench, REFUSED, key="second")
     bench.workspace.failure = ZeroDivisionError("a bug")
     bench.clock.advance(minutes=1)
-    with pytest.raises(ExceptionGroup, match="nobody expected") as raised:
-        bench.app.tick_runner.run()
+    with pytest.raises(ExceptionGroup, match="unexpected errors") as raised:
+        bench.app.tick()
     assert [type(error) for error in raised.value.exceptions] == [ZeroDivisionError]
     assert now(bench, first).state is State.SUBMITTED
     assert now(bench, second).state is State.SUBMITTED
@@ -391,9 +393,9 @@ def test_a_ledger_that_fails_in_the_middle_fails_the_tick_and_loses_nothing(
     bench.clock.advance(minutes=1)
     broken.append(Fault.NOT_CARRIED_OUT)
     with pytest.raises(LedgerUnavailable):
-        bench.app.tick_runner.run()
+        bench.app.tick()
     broken.clear()
-    bench.app.tick_runner.run()
+    bench.app.tick()
     assert now(bench, sent).state is State.SUBMITTED
 
 
@@ -405,12 +407,12 @@ def test_a_tick_stops_when_its_time_is_over_and_the_next_one_goes_on(
         start(bench, REFUSED, key=str(number))
     bench.clock.advance(minutes=1)
     bench.workspace.slowness = (bench.clock, 5)
-    report = bench.app.tick_runner.run()
+    report = bench.app.tick()
     assert report.due.left
     assert 0 < report.due.done < 40
     for _ in range(10):
         bench.clock.advance(minutes=1)
-        report = bench.app.tick_runner.run()
+        report = bench.app.tick()
     assert {found.state for found in bench.submissions()} <= {State.SUBMITTED, State.FINISHED}
     assert len(bench.workspace.bodies) == 80
 
@@ -425,7 +427,7 @@ def test_a_backlog_of_10000_is_worked_off_without_reading_a_row_twice(
         start(bench, REFUSED, key=str(number))
     bench.clock.advance(minutes=1)
     calls, read = bench.table.calls.copy(), bench.table.rows_read
-    report = bench.app.tick_runner.run()
+    report = bench.app.tick()
     assert (report.due.done, report.due.left) == (10_000, False)
     pages = bench.table.calls["page"] - calls["page"]
     assert pages <= 10 + 3  # due rows, triggers, the repair walk, the count of attention rows
@@ -449,8 +451,8 @@ def test_a_clock_that_jumps_back_an_hour_breaks_nothing(make_bench: MakeBench) -
     bench = make_bench(TRIGGERS)
     sent = start(bench, REFUSED)
     bench.clock.advance(hours=-1)
-    bench.app.tick_runner.run()
+    bench.app.tick()
     assert now(bench, sent).state is State.PENDING
     bench.clock.advance(hours=2)
-    bench.app.tick_runner.run()
+    bench.app.tick()
     assert now(bench, sent).state is State.SUBMITTED

@@ -22,6 +22,8 @@ from shared.core.outcomes import Outcome, OutcomeKind
 from shared.core.submissions import State
 from shared.ledger.table.protocol import Merge
 from shared.operations.listing import write_cursor
+from shared.operations.submissions import start
+from shared.operations.triggers import override
 from shared.pipelines.workspaces import WorkspaceId
 from shared.web.api import routes
 from shared.web.api.requests import read_json
@@ -404,7 +406,7 @@ def test_health_says_only_whether_the_ledger_answers_and_what_the_last_tick_coun
     bench.workspace.outcomes = [Outcome(kind=OutcomeKind.REFUSED, message="no")] * 2
     post(bench)
     post(bench)
-    bench.app.tick_runner.run()
+    bench.app.tick()
     counted = {"last_tick": "2027-03-27T12:00:00Z", "dead": 2, "held": 0}
     assert get(routes.health, bench).content == {**always, **counted}
 
@@ -504,7 +506,7 @@ def test_result_and_status_say_with_one_code_what_became_of_it(
     bench = make_bench(TRIGGERS)
     location = post(bench).headers["Location"]
     (one,) = bench.submissions()
-    bench.app.operations.ledger.update(
+    bench.app.services.ledger.submissions.update(
         one, lambda row: replace(row, state=state, run_status=run_status, reason="why")
     )
     result = get(routes.get_result, bench, id=one.id)
@@ -580,9 +582,9 @@ def test_a_schedule_is_run_now_as_the_occurrence_of_this_minute(make_bench: Make
 
 def test_an_occurrence_that_was_started_is_not_started_again(make_bench: MakeBench) -> None:
     bench = make_bench(MORE)
-    bench.app.tick_runner.run()
+    bench.app.tick()
     bench.clock.advance(days=1)
-    bench.app.tick_runner.run()
+    bench.app.tick()
     reply = post(bench, {"run_now": True, "time": "2027-03-28T12:00:00Z"}, name="nightly")
     assert (reply.status, len(bench.workspace.bodies)) == (202, 1)
 
@@ -592,7 +594,7 @@ def test_a_blob_is_run_now_however_old_it_is_and_once(make_bench: MakeBench) -> 
     bench.blobs.put("incoming/a.csv", bench.clock)
     bench.clock.advance(days=30)
     notice = BlobNotification(trigger="new-data", container="data", path="incoming/a.csv")
-    assert isinstance(bench.app.operations.start(notice), Ignored)
+    assert isinstance(start(bench.app.services, notice), Ignored)
     body = {"run_now": True, "blob": "incoming/a.csv"}
     assert post(bench, body, name="new-data").status == 202
     assert post(bench, body, name="new-data").status == 202
@@ -778,7 +780,7 @@ def test_a_preview_of_an_old_blob_of_a_disabled_trigger_and_of_storage_that_is_d
     bench.clock.advance(days=1)
     body = {"blob": {"path": "incoming/a.csv"}, "trigger": "new-data"}
     assert failed(previewed(bench, body)["new-data"]) == ("start", "2027-03-27T12:00:00Z")
-    bench.app.operations.override("new-data", False)
+    override(bench.app.services, "new-data", False)
     assert failed(previewed(bench, body)["new-data"]) == ("enabled", "false")
     bench.blobs.failure = StorageUnavailable("down")
     assert failed(previewed(bench, body)["new-data"]) == ("exists", "unknown")

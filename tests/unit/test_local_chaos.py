@@ -64,7 +64,7 @@ class Environment:
 
     def judge(self, **changes: object) -> Checks:
         if not self.table.page("sub:", "sub;").rows:
-            Ledger(self.table).claim(replace(self.submission, **changes))  # type: ignore[arg-type]  # real fields
+            Ledger(self.table).submissions.claim(replace(self.submission, **changes))  # type: ignore[arg-type]  # real fields
         planned = PlannedEvent(id=self.id, notification={})
         return judge([planned], table=self.table, runs=self.runs.all())
 

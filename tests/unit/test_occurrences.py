@@ -47,9 +47,9 @@ def reasons(found: Bench) -> set[str]:
 
 def slept(found: Bench, **span: float) -> None:
     """A first tick, a time without any, and one more."""
-    found.app.tick_runner.run()
+    found.app.tick()
     found.clock.advance(**span)
-    found.app.tick_runner.run()
+    found.app.tick()
 
 
 def at(*minutes: int) -> list[datetime]:
@@ -71,7 +71,7 @@ def test_none_runs_only_what_is_on_time(make_bench: MakeBench) -> None:
     assert by_state(bench) == {State.SKIPPED: at(10, 20, 30, 40)}
     assert reasons(bench) == {"missed by more than 2m, and catch_up is none"}
     bench.clock.advance(minutes=7)
-    bench.app.tick_runner.run()
+    bench.app.tick()
     assert started(bench) == at(50)
 
 
@@ -117,7 +117,7 @@ def test_a_tick_makes_up_for_a_bounded_number_and_the_next_ones_for_the_rest(
     assert started(bench)[0] == NOON + MINUTE
     for _ in range(3):
         bench.clock.advance(minutes=1)
-        bench.app.tick_runner.run()
+        bench.app.tick()
     assert started(bench) == [NOON + n * MINUTE for n in range(1, 124)]
     assert len(bench.workspace.bodies) == 123
 
@@ -138,7 +138,7 @@ def test_the_newest_does_not_wait_for_what_is_skipped(
     assert by_state(bench) == {State.SUBMITTED: at(100), State.SKIPPED: at(10, 20, 30)}
     for _ in range(2):
         bench.clock.advance(seconds=30)
-        bench.app.tick_runner.run()
+        bench.app.tick()
     assert by_state(bench) == {
         State.SUBMITTED: at(100),
         State.SKIPPED: at(10, 20, 30, 40, 50, 60, 70, 80, 90),
@@ -147,10 +147,10 @@ def test_the_newest_does_not_wait_for_what_is_skipped(
 
 def test_a_long_outage_is_recorded_in_few_transactions(make_bench: MakeBench) -> None:
     bench = make_bench(trigger("catch_up: none", every=1))
-    bench.app.tick_runner.run()
+    bench.app.tick()
     before = bench.table.calls.copy()
     bench.clock.advance(hours=16)
-    bench.app.tick_runner.run()
+    bench.app.tick()
     assert len(bench.submissions()) == 960
     assert (bench.table.calls - before)["transact"] < 40
 
@@ -160,24 +160,24 @@ def test_an_idle_tick_after_catching_up_writes_only_its_own_mark(make_bench: Mak
     slept(bench, hours=1)
     for _ in range(3):
         bench.clock.advance(minutes=1)
-        bench.app.tick_runner.run()
-    state = Ledger(bench.table.view()).known("t")
+        bench.app.tick()
+    state = Ledger(bench.table.view()).triggers.get("t")
     assert state is not None
     assert state.watermark is None
 
 
 def test_what_passed_while_it_was_disabled_is_not_made_up_for(make_bench: MakeBench) -> None:
     bench = make_bench(trigger("catch_up: all"))
-    bench.app.tick_runner.run()
+    bench.app.tick()
     table = bench.table.view()
     bench.clock.advance(minutes=5)
     table.transact([Merge("trigger:t", {"override": "false"})])
-    bench.app.tick_runner.run()
+    bench.app.tick()
     bench.clock.advance(minutes=27)  # no tick for a while, and enabled before the next
     enabled_at = "2027-03-27T12:32:00Z"
     table.transact([Merge("trigger:t", {"override": "true", "enabled_at": enabled_at})])
     bench.clock.advance(minutes=10)
-    bench.app.tick_runner.run()
+    bench.app.tick()
     assert by_state(bench) == {State.SUBMITTED: at(40)}
 
 
@@ -189,10 +189,10 @@ def test_a_disabled_trigger_records_nothing_and_forgets_what_it_was_behind_with(
     bench.table.view().transact([Merge("trigger:t", {"override": "false"})])
     count = len(bench.submissions())
     bench.clock.advance(minutes=1)
-    bench.app.tick_runner.run()
+    bench.app.tick()
     bench.table.view().transact([Merge("trigger:t", {"override": "true"})])
     bench.clock.advance(seconds=20)
-    bench.app.tick_runner.run()
+    bench.app.tick()
     assert len(bench.submissions()) == count
 
 
@@ -210,10 +210,10 @@ def test_run_at_start_survives_a_crash_between_first_sight_and_claim(
     bench = make_bench(trigger("run_at_start: true"), fault=fault)
     broken.append(Fault.NOT_CARRIED_OUT)
     with pytest.raises(LedgerUnavailable):
-        bench.app.tick_runner.run()
+        bench.app.tick()
     broken.clear()
     bench.clock.advance(minutes=1)
-    bench.app.tick_runner.run()
+    bench.app.tick()
     assert started(bench) == [NOON]
 
 
@@ -227,9 +227,9 @@ def test_a_start_in_the_past_runs_nothing_from_before_the_first_sight(
 
 def test_jitter_delays_the_start_and_never_the_occurrence(make_bench: MakeBench) -> None:
     bench = make_bench(trigger("jitter: 9m", every=60))
-    bench.app.tick_runner.run()
+    bench.app.tick()
     bench.clock.advance(minutes=60)
-    bench.app.tick_runner.run()
+    bench.app.tick()
     (waiting,) = bench.submissions()
     assert waiting.event.time == NOON + timedelta(hours=1)
     assert waiting.state is State.PENDING
@@ -239,7 +239,7 @@ def test_jitter_delays_the_start_and_never_the_occurrence(make_bench: MakeBench)
     assert waiting.reason.startswith("waits until 2027-03-27T13:0")
     assert bench.workspace.bodies == []
     bench.clock.time = waiting.due
-    bench.restarted().app.tick_runner.run()
+    bench.restarted().app.tick()
     assert started(bench) == [NOON + timedelta(hours=1)]
     assert len(bench.workspace.bodies) == 1
 
@@ -248,9 +248,9 @@ def test_jitter_is_the_same_for_every_instance(make_bench: MakeBench) -> None:
     dues = []
     for _ in range(2):
         bench = make_bench(trigger("jitter: 9m", every=60))
-        bench.app.tick_runner.run()
+        bench.app.tick()
         bench.clock.advance(minutes=60)
-        bench.app.tick_runner.run()
+        bench.app.tick()
         dues.append(bench.submissions()[0].due)
     assert dues[0] == dues[1]
 
@@ -268,9 +268,9 @@ def test_templates_know_the_window_and_the_local_time(make_bench: MakeBench) -> 
             day: "{{ schedule.local_time | date('%d %H:%M') }}"
         """
     )
-    bench.app.tick_runner.run()
+    bench.app.tick()
     bench.clock.time = NOON + timedelta(days=2, minutes=31)
-    bench.app.tick_runner.run()
+    bench.app.tick()
     ran = {one.event.time: one for one in bench.submissions() if one.state is State.SUBMITTED}
     (submission,) = ran.values()
     body = (submission.body or b"").decode()
@@ -302,8 +302,8 @@ def claimed(found: Bench) -> dict[str, Submission]:
 
 def run_until_caught_up(found: Bench) -> None:
     for _ in range(60):
-        found.app.tick_runner.run()
-        known = Ledger(found.table.view()).known("t")
+        found.app.tick()
+        known = Ledger(found.table.view()).triggers.get("t")
         if known is None or known.watermark is None:
             return
     pytest.fail("it never caught up")
@@ -325,7 +325,7 @@ class Deaths:
         """Let an instance tick, and die."""
         self.writes = writes
         with contextlib.suppress(LedgerUnavailable):
-            instance.app.tick_runner.run()
+            instance.app.tick()
         self.writes = None
 
 
@@ -358,7 +358,7 @@ def test_what_is_recorded_does_not_depend_on_how_time_was_cut_nor_on_who_ticked(
     instances = {"first": cut, "second": cut.restarted()}
     for found in (cut, whole):
         found.clock.advance(seconds=second)
-        found.app.tick_runner.run()
+        found.app.tick()
     for number, minutes in enumerate(cuts):
         cut.clock.advance(minutes=minutes)
         if who[number] == "restarted":
@@ -367,7 +367,7 @@ def test_what_is_recorded_does_not_depend_on_how_time_was_cut_nor_on_who_ticked(
             if who[number] == "dies":
                 deaths.after(minutes % 7, instances["first"])
             else:
-                instances[name].app.tick_runner.run()
+                instances[name].app.tick()
     run_until_caught_up(cut)
     whole.clock.time = cut.clock.time
     run_until_caught_up(whole)

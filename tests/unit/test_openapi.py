@@ -21,6 +21,7 @@ from local.testing.app import HEAD, Bench, bench
 from shared.core.events import HttpEvent
 from shared.core.outcomes import Outcome, OutcomeKind
 from shared.core.submissions import Submission
+from shared.operations.submissions import start
 from shared.web.api.openapi import ROUTES, RouteEntry, document
 
 pytestmark = pytest.mark.large
@@ -49,9 +50,9 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Bench:
     ]
     for number in range(4):
         event = HttpEvent(trigger="on-demand", time=made.clock.now(), key=("key", str(number)))
-        assert isinstance(made.app.operations.start(event), Submission)
+        assert isinstance(start(made.app.services, event), Submission)
     made.blobs.put("incoming/a.csv", made.clock)
-    made.app.tick_runner.run()
+    made.app.tick()
     return made
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,16 @@ from shared.core.outcomes import Outcome, OutcomeKind
 from shared.core.runs import RunFacts
 from shared.core.submissions import State, Submission
 from shared.ledger.table.protocol import Merge
-from shared.operations.listing import MAX_LIST_PAGES, SubmissionFilter, SubmissionPage, write_cursor
+from shared.operations.listing import (
+    MAX_LIST_PAGES,
+    SubmissionFilter,
+    SubmissionPage,
+    list_submissions,
+    write_cursor,
+)
+from shared.operations.submissions import cancel, drop, get_submission, replay
+from shared.operations.submissions import start as start_event
+from shared.operations.triggers import override, report_trigger, report_triggers
 
 type MakeBench = Callable[..., Bench]
 
@@ -47,7 +57,7 @@ def start(
     event = HttpEvent(
         trigger=trigger, time=bench.clock.now(), key=("key", key), body={"day": "monday"}
     )
-    result = bench.app.operations.start(event)
+    result = start_event(bench.app.services, event)
     assert isinstance(result, Submission)
     return result
 
@@ -58,7 +68,7 @@ def test_a_replay_is_a_new_generation_with_a_stamp_of_its_own_and_keeps_the_hist
     bench = make_bench(TRIGGERS)
     dead = start(bench, DEAD)
     bench.clock.advance(hours=1)
-    replayed = bench.app.operations.replay(dead.id)
+    replayed = replay(bench.app.services, dead.id)
     assert (replayed.state, replayed.generation, replayed.run_id) == (
         State.SUBMITTED,
         2,
@@ -77,7 +87,7 @@ def test_a_replay_renders_the_stored_event_with_todays_file(
     bench = make_bench(TRIGGERS)
     dead = start(bench, DEAD)
     file = write_triggers(TRIGGERS.replace('"{{ http.body.day }}"', '"day {{ http.body.day }}"'))
-    bench.restarted(file=file).app.operations.replay(dead.id)
+    replay(bench.restarted(file=file).app.services, dead.id)
     body = json.loads(bench.workspace.bodies[-1])
     assert body["ParameterAssignments"] == {"day": "day monday"}
 
@@ -87,15 +97,16 @@ def test_a_template_that_failed_can_be_mended_and_replayed(
 ) -> None:
     bench = make_bench(TRIGGERS)
     bench.blobs.put("incoming/a.csv", bench.clock)
-    dead = bench.app.operations.start(
-        BlobNotification(trigger="new-data", container="data", path="incoming/a.csv")
+    dead = start_event(
+        bench.app.services,
+        BlobNotification(trigger="new-data", container="data", path="incoming/a.csv"),
     )
     assert isinstance(dead, Submission)
     assert dead.state is State.DEAD
     with pytest.raises(RenderError):
-        bench.app.operations.replay(dead.id)
+        replay(bench.app.services, dead.id)
     mended = write_triggers(TRIGGERS.replace("blob.metadata.team", "blob.name"))
-    replayed = bench.restarted(file=mended).app.operations.replay(dead.id)
+    replayed = replay(bench.restarted(file=mended).app.services, dead.id)
     assert replayed.state is State.SUBMITTED
 
 
@@ -104,7 +115,7 @@ def test_what_is_at_work_is_not_replayed(make_bench: MakeBench, outcome: Outcome
     bench = make_bench(TRIGGERS)
     sent = start(bench, outcome)
     with pytest.raises(NotAllowed, match="only dead, held or skipped ones"):
-        bench.app.operations.replay(sent.id, confirmed=True)
+        replay(bench.app.services, sent.id, confirmed=True)
     assert len(bench.workspace.bodies) == 1
 
 
@@ -112,9 +123,9 @@ def test_a_held_one_that_may_be_running_asks_for_confirmation(make_bench: MakeBe
     bench = make_bench(TRIGGERS)
     held = start(bench, LOST, trigger="careful")
     with pytest.raises(NotAllowed, match="may start a second one"):
-        bench.app.operations.replay(held.id)
+        replay(bench.app.services, held.id)
     assert len(bench.workspace.bodies) == 1
-    assert bench.app.operations.replay(held.id, confirmed=True).generation == 2
+    assert replay(bench.app.services, held.id, confirmed=True).generation == 2
 
 
 @pytest.mark.parametrize(
@@ -128,30 +139,30 @@ def test_a_finished_one_is_replayed_only_if_its_run_failed(
     sent = start(bench, None)
     bench.workspace.runs["run-1"] = RunFacts(id="run-1", status=status)
     bench.clock.advance(minutes=2)
-    bench.app.tick_runner.run()
+    bench.app.tick()
     if allowed:
-        assert bench.app.operations.replay(sent.id).run_id == "run-2"
+        assert replay(bench.app.services, sent.id).run_id == "run-2"
     else:
         with pytest.raises(NotAllowed):
-            bench.app.operations.replay(sent.id)
+            replay(bench.app.services, sent.id)
 
 
 def test_two_people_who_replay_at_once_start_one_run(make_bench: MakeBench) -> None:
     bench = make_bench(TRIGGERS)
     dead = start(bench, DEAD)
-    stale = bench.app.operations.submission(dead.id)
-    bench.app.operations.replay(dead.id)
-    taken = bench.app.operations.ledger.take(stale, lambda row: row)
+    stale = get_submission(bench.app.services, dead.id)
+    replay(bench.app.services, dead.id)
+    taken = bench.app.services.ledger.submissions.take(stale, lambda row: row)
     assert taken == stale  # nothing was written
     with pytest.raises(NotAllowed):
-        bench.app.operations.replay(dead.id)
+        replay(bench.app.services, dead.id)
     assert len(bench.workspace.bodies) == 2
 
 
 def test_a_late_run_of_an_older_generation_is_a_duplicate(make_bench: MakeBench) -> None:
     bench = make_bench(TRIGGERS)
     held = start(bench, LOST, trigger="careful")
-    replayed = bench.app.operations.replay(held.id, confirmed=True)
+    replayed = replay(bench.app.services, held.id, confirmed=True)
     from shared.core.transitions import settle
 
     late = Outcome(kind=OutcomeKind.STARTED, run_id="late", request_id="late")
@@ -162,25 +173,25 @@ def test_a_late_run_of_an_older_generation_is_a_duplicate(make_bench: MakeBench)
 def test_a_dropped_one_is_skipped_and_needs_no_attention(make_bench: MakeBench) -> None:
     bench = make_bench(TRIGGERS)
     dead = start(bench, DEAD)
-    dropped = bench.app.operations.drop(dead.id)
+    dropped = drop(bench.app.services, dead.id)
     assert dropped.state is State.SKIPPED
     assert dropped.reason == "dropped by a person; it was dead: no such pipeline"
     assert bench.table.page("attention:", "attention;").rows == []
     with pytest.raises(NotAllowed, match="only dead and held ones are dropped"):
-        bench.app.operations.drop(dead.id)
-    assert bench.app.operations.replay(dead.id).state is State.SUBMITTED
+        drop(bench.app.services, dead.id)
+    assert replay(bench.app.services, dead.id).state is State.SUBMITTED
 
 
 def test_a_run_is_canceled_and_followed_to_its_end(make_bench: MakeBench) -> None:
     bench = make_bench(TRIGGERS)
     sent = start(bench, None)
-    bench.app.operations.cancel(sent.id)
+    cancel(bench.app.services, sent.id)
     bench.clock.advance(minutes=2)
-    bench.app.tick_runner.run()
-    found = bench.app.operations.submission(sent.id)
+    bench.app.tick()
+    found = get_submission(bench.app.services, sent.id)
     assert (found.state, found.run_status) == (State.FINISHED, "Canceled")
     with pytest.raises(NotAllowed, match="no run to cancel"):
-        bench.app.operations.cancel(sent.id)
+        cancel(bench.app.services, sent.id)
 
 
 def test_a_cancel_that_azure_ml_does_not_confirm_is_an_error(make_bench: MakeBench) -> None:
@@ -188,14 +199,14 @@ def test_a_cancel_that_azure_ml_does_not_confirm_is_an_error(make_bench: MakeBen
     sent = start(bench, None)
     bench.workspace.failure = WorkspaceUnavailable("down")
     with pytest.raises(WorkspaceUnavailable):
-        bench.app.operations.cancel(sent.id)
+        cancel(bench.app.services, sent.id)
 
 
 def test_what_is_not_there_cannot_be_decided_about(make_bench: MakeBench) -> None:
-    operations = make_bench(TRIGGERS).app.operations
-    for decide in (operations.replay, operations.drop, operations.cancel):
+    services = make_bench(TRIGGERS).app.services
+    for decide in (replay, drop, cancel):
         with pytest.raises(NotFound):
-            decide("0" * 32)
+            decide(services, "0" * 32)
 
 
 def test_submissions_are_listed_newest_first_by_trigger_and_state(make_bench: MakeBench) -> None:
@@ -204,22 +215,22 @@ def test_submissions_are_listed_newest_first_by_trigger_and_state(make_bench: Ma
         start(bench, DEAD if number % 2 else None, key=str(number))
         bench.clock.advance(seconds=1)
     held = start(bench, LOST, trigger="careful")
-    operations = bench.app.operations
-    everything = operations.submissions()
+    ledger = bench.app.services.ledger
+    everything = list_submissions(ledger)
     assert [one.created for one in everything.submissions] == sorted(
         (one.created for one in everything.submissions), reverse=True
     )
     assert len(everything.submissions) == 6
     assert everything.cursor is None
     assert [
-        one.id for one in operations.submissions(SubmissionFilter(state=State.HELD)).submissions
+        one.id for one in list_submissions(ledger, SubmissionFilter(state=State.HELD)).submissions
     ] == [held.id]
-    assert len(operations.submissions(SubmissionFilter(state=State.DEAD)).submissions) == 2
-    assert len(operations.submissions(SubmissionFilter(state=State.SUBMITTED)).submissions) == 3
-    assert operations.submissions(SubmissionFilter(trigger="careful")).submissions == (held,)
-    first = operations.submissions(limit=2)
+    assert len(list_submissions(ledger, SubmissionFilter(state=State.DEAD)).submissions) == 2
+    assert len(list_submissions(ledger, SubmissionFilter(state=State.SUBMITTED)).submissions) == 3
+    assert list_submissions(ledger, SubmissionFilter(trigger="careful")).submissions == (held,)
+    first = list_submissions(ledger, limit=2)
     assert len(first.submissions) == 2
-    rest = operations.submissions(limit=10, cursor=first.cursor)
+    rest = list_submissions(ledger, limit=10, cursor=first.cursor)
     assert len(rest.submissions) == 4
 
 
@@ -246,13 +257,13 @@ def test_a_listing_of_100_among_a_million_costs_a_bounded_number_of_calls(
 ) -> None:
     bench = make_bench(TRIGGERS)
     fill(bench, 1_000_000)
-    operations = bench.app.operations
+    ledger = bench.app.services.ledger
 
     def calls(
         wanted: SubmissionFilter, cursor: str | None = None
     ) -> tuple[dict[str, int], SubmissionPage]:
         before = bench.table.calls.copy()
-        page = operations.submissions(wanted, limit=100, cursor=cursor)
+        page = list_submissions(ledger, wanted, limit=100, cursor=cursor)
         return dict(bench.table.calls - before), page
 
     counted, first = calls(SubmissionFilter())
@@ -284,8 +295,8 @@ def test_a_cursor_that_is_none_of_ours_is_refused(
     make_bench: MakeBench, cursor: str, state: State | None
 ) -> None:
     with pytest.raises(InvalidRequest):
-        make_bench(TRIGGERS).app.operations.submissions(
-            SubmissionFilter(state=state), cursor=cursor
+        list_submissions(
+            make_bench(TRIGGERS).app.services.ledger, SubmissionFilter(state=state), cursor=cursor
         )
 
 
@@ -299,7 +310,7 @@ def test_pages_follow_each_other_and_the_last_one_says_so(make_bench: MakeBench)
     ):
         cursor, found = None, []
         for rest in (4, 1, None):
-            page = bench.app.operations.submissions(wanted, limit=3, cursor=cursor)
+            page = list_submissions(bench.app.services.ledger, wanted, limit=3, cursor=cursor)
             found += [one.id for one in page.submissions]
             cursor = page.cursor
             assert (cursor is None) is (rest is None)
@@ -313,7 +324,7 @@ def test_since_leaves_out_what_is_older(make_bench: MakeBench) -> None:
     new = start(bench, DEAD, key="2")
     for state in (None, State.DEAD):
         wanted = SubmissionFilter(state=state, since=bench.clock.now())
-        (found,) = bench.app.operations.submissions(wanted).submissions
+        (found,) = list_submissions(bench.app.services.ledger, wanted).submissions
         assert found.id == new.id
 
 
@@ -321,7 +332,7 @@ def test_an_edited_row_does_not_hide_the_others(make_bench: MakeBench) -> None:
     bench = make_bench(TRIGGERS)
     good, bad = start(bench, None, key="1"), start(bench, None, key="2")
     bench.table.transact([Merge(f"sub:{bad.id}", {"generation": "many"})])
-    page = bench.app.operations.submissions()
+    page = list_submissions(bench.app.services.ledger)
     assert [one.id for one in page.submissions] == [good.id]
     assert page.unreadable == (bad.id,)
 
@@ -336,7 +347,9 @@ new-data: {pipeline: scoring, blob: {datastore: lake, path: incoming}}
 
 def call(bench: Bench, trigger: str) -> Submission | Ignored:
     key = ("key", str(len(bench.workspace.bodies)))
-    return bench.app.operations.start(HttpEvent(trigger=trigger, time=bench.clock.now(), key=key))
+    return start_event(
+        bench.app.services, HttpEvent(trigger=trigger, time=bench.clock.now(), key=key)
+    )
 
 
 def test_a_disabled_trigger_starts_nothing_in_any_process_within_a_minute(
@@ -345,7 +358,7 @@ def test_a_disabled_trigger_starts_nothing_in_any_process_within_a_minute(
     bench = make_bench(SWITCHED)
     other = bench.restarted()
     assert isinstance(call(other, "call"), Submission)
-    report = bench.app.operations.override("call", False, by="ada")
+    report = override(bench.app.services, "call", False, by="ada")
     assert (report.enabled, report.since) == (False, bench.clock.now())
     assert report.state.overridden_by == "ada"
     assert isinstance(call(bench, "call"), Ignored)
@@ -353,7 +366,7 @@ def test_a_disabled_trigger_starts_nothing_in_any_process_within_a_minute(
     found = call(other, "call")
     assert isinstance(found, Ignored)
     assert found.reason == "trigger call is disabled by a person"
-    bench.app.operations.override("call", True)
+    override(bench.app.services, "call", True)
     assert isinstance(call(bench, "call"), Submission)
 
 
@@ -362,17 +375,17 @@ def test_null_returns_to_what_the_file_says(make_bench: MakeBench) -> None:
     found = call(bench, "off")
     assert isinstance(found, Ignored)
     assert found.reason == "trigger off is disabled by the triggers file"
-    assert bench.app.operations.override("off", True).enabled
+    assert override(bench.app.services, "off", True).enabled
     assert isinstance(call(bench, "off"), Submission)
-    assert not bench.app.operations.override("off", None).enabled
+    assert not override(bench.app.services, "off", None).enabled
     assert isinstance(call(bench, "off"), Ignored)
 
 
 def test_switching_twice_changes_nothing(make_bench: MakeBench) -> None:
     bench = make_bench(SWITCHED)
-    first = bench.app.operations.override("call", False, by="ada")
+    first = override(bench.app.services, "call", False, by="ada")
     bench.clock.advance(hours=1)
-    assert bench.app.operations.override("call", False, by="bob").state == first.state
+    assert override(bench.app.services, "call", False, by="bob").state == first.state
 
 
 def test_a_switch_whose_answer_is_lost_is_recorded_once(make_bench: MakeBench) -> None:
@@ -381,38 +394,38 @@ def test_a_switch_whose_answer_is_lost_is_recorded_once(make_bench: MakeBench) -
         SWITCHED,
         fault=lambda name: mark_ambiguous.pop() if name == "transact" and mark_ambiguous else None,
     )
-    bench.app.tick_runner.run()
+    bench.app.tick()
     for fault in (Fault.ANSWER_LOST, Fault.NOT_CARRIED_OUT, Fault.SENT_TWICE):
         mark_ambiguous.append(fault)
-        off = bench.app.operations.override("call", False)
+        off = override(bench.app.services, "call", False)
         assert not off.enabled
-        assert bench.app.operations.override("call", True).enabled
+        assert override(bench.app.services, "call", True).enabled
         bench.clock.advance(minutes=1)
-    assert len(bench.app.operations.report("call").state.disabled_periods) == 3
+    assert len(report_trigger(bench.app.services, "call").state.disabled_periods) == 3
 
 
 def test_what_comes_while_a_schedule_is_disabled_is_not_made_up_for(make_bench: MakeBench) -> None:
     bench = make_bench(SWITCHED)
-    bench.app.tick_runner.run()
-    bench.app.operations.override("hourly", False)
+    bench.app.tick()
+    override(bench.app.services, "hourly", False)
     for _ in range(150):
         bench.clock.advance(minutes=1)
-        bench.app.tick_runner.run()
-    bench.app.operations.override("hourly", True)
-    bench.app.tick_runner.run()
+        bench.app.tick()
+    override(bench.app.services, "hourly", True)
+    bench.app.tick()
     assert bench.workspace.bodies == []
     bench.clock.advance(minutes=30)
-    bench.app.tick_runner.run()
+    bench.app.tick()
     assert len(bench.workspace.bodies) == 1
 
 
 def test_not_even_when_the_app_slept_all_the_while(make_bench: MakeBench) -> None:
     bench = make_bench(SWITCHED)
-    bench.app.tick_runner.run()
-    bench.app.operations.override("hourly", False)
+    bench.app.tick()
+    override(bench.app.services, "hourly", False)
     bench.clock.advance(minutes=150)
-    bench.app.operations.override("hourly", True)
-    bench.app.tick_runner.run()
+    override(bench.app.services, "hourly", True)
+    bench.app.tick()
     assert bench.workspace.bodies == []
 
 
@@ -420,13 +433,13 @@ def test_a_blob_that_was_written_while_its_trigger_was_disabled_starts_nothing_l
     make_bench: MakeBench,
 ) -> None:
     bench = make_bench(SWITCHED)
-    start_blob = bench.app.operations.start
+    start_blob = partial(start_event, bench.app.services)
     bench.blobs.put("incoming/before.csv", bench.clock)
     bench.clock.advance(minutes=1)
-    bench.app.operations.override("new-data", False)
+    override(bench.app.services, "new-data", False)
     bench.blobs.put("incoming/during.csv", bench.clock)
     bench.clock.advance(minutes=1)
-    bench.app.operations.override("new-data", None)
+    override(bench.app.services, "new-data", None)
     bench.blobs.put("incoming/after.csv", bench.clock)
     found = {
         name: start_blob(
@@ -444,23 +457,23 @@ def test_a_report_tells_what_comes_next_and_what_came_last_and_records_nothing(
     make_bench: MakeBench,
 ) -> None:
     bench = make_bench(SWITCHED)
-    reports = {report.trigger.name: report for report in bench.app.operations.triggers()}
+    reports = {report.trigger.name: report for report in report_triggers(bench.app.services)}
     assert bench.table.calls["transact"] == 0
     assert reports["hourly"].next[0] == NOON + timedelta(hours=1)
     assert len(reports["hourly"].next) == 5
     call(bench, "call")
-    bench.app.operations.override("hourly", False)
-    assert bench.app.operations.report("hourly").next == ()
-    (latest,) = bench.app.operations.report("call").latest
+    override(bench.app.services, "hourly", False)
+    assert report_trigger(bench.app.services, "hourly").next == ()
+    (latest,) = report_trigger(bench.app.services, "call").latest
     assert latest.values["state"] == "submitted"
 
 
 def test_decisions_are_written_down_with_who_made_them(make_bench: MakeBench) -> None:
     bench = make_bench(TRIGGERS)
     dead = start(bench, DEAD)
-    bench.app.operations.replay(dead.id, by="ada")
-    bench.app.operations.cancel(dead.id, by="bob")
-    found = bench.app.operations.submission(dead.id)
+    replay(bench.app.services, dead.id, by="ada")
+    cancel(bench.app.services, dead.id, by="bob")
+    found = get_submission(bench.app.services, dead.id)
     assert [(one.action, one.by) for one in found.decisions] == [
         ("replay", "ada"),
         ("cancel", "bob"),

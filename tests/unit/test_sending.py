@@ -13,9 +13,9 @@ from local.testing.memory_table import Fault
 from shared.core.errors import LedgerUnavailable
 from shared.core.events import ScheduleEvent
 from shared.core.outcomes import Outcome, OutcomeKind
-from shared.core.submissions import State
-from shared.engine.accept import Accepted
-from shared.engine.send import Sender
+from shared.core.submissions import State, Submission
+from shared.engine.accept import accept as accept_event
+from shared.engine.send import send
 
 type MakeBench = Callable[..., Bench]
 
@@ -27,14 +27,10 @@ nightly:
 EVENT = ScheduleEvent(trigger="nightly", time=NOON)
 
 
-def accept(bench: Bench) -> Accepted:
-    accepted = bench.app.operations.acceptor.accept(EVENT)
-    assert isinstance(accepted, Accepted)
+def accept(bench: Bench) -> Submission:
+    accepted = accept_event(bench.app.services, EVENT)
+    assert isinstance(accepted, Submission)
     return accepted
-
-
-def sender(bench: Bench) -> Sender:
-    return bench.app.operations.sender
 
 
 @pytest.mark.parametrize(
@@ -50,7 +46,7 @@ def test_what_went_wrong_is_recorded_and_the_call_succeeds(
 ) -> None:
     bench = make_bench(NIGHTLY)
     bench.workspace.outcomes = [Outcome(kind=kind, message="why", request_id="r1")]
-    sent = sender(bench).send(accept(bench))
+    sent = send(bench.app.services, accept(bench))
     assert (sent.state, sent.reason) == (state, "why")
     assert bench.submissions() == [sent]
 
@@ -59,7 +55,7 @@ def test_a_submission_that_another_delivery_claimed_is_not_sent(make_bench: Make
     bench = make_bench(NIGHTLY)
     accept(bench)
     again = accept(bench)
-    assert sender(bench).send(again).state is State.SUBMITTING
+    assert send(bench.app.services, again).state is State.SUBMITTING
     assert bench.workspace.bodies == []
 
 
@@ -67,7 +63,7 @@ def test_a_claim_older_than_60_seconds_is_not_sent(make_bench: MakeBench) -> Non
     bench = make_bench(NIGHTLY)
     accepted = accept(bench)
     bench.clock.advance(seconds=61)
-    sent = sender(bench).send(accepted)
+    sent = send(bench.app.services, accepted)
     assert bench.workspace.bodies == []
     assert sent.state is State.PENDING
     assert sent.reason == "not sent: the claim was 61 s old, and no claim is sent after 60 s"
@@ -77,7 +73,7 @@ def test_a_claim_of_60_seconds_is_sent(make_bench: MakeBench) -> None:
     bench = make_bench(NIGHTLY)
     accepted = accept(bench)
     bench.clock.advance(seconds=60)
-    assert sender(bench).send(accepted).state is State.SUBMITTED
+    assert send(bench.app.services, accepted).state is State.SUBMITTED
 
 
 @pytest.mark.parametrize(
@@ -98,7 +94,7 @@ def test_a_submission_whose_pipeline_changed_meanwhile_is_held(
     file = write_triggers(NIGHTLY)
     file.write_text(file.read_text().replace(*edit))
     after = bench.restarted(file=file)
-    held = sender(after).send(accepted)
+    held = send(after.app.services, accepted)
     assert held.state is State.HELD
     assert reason in (held.reason or "")
     assert bench.workspace.bodies == []
@@ -113,7 +109,7 @@ def test_when_the_outcome_cannot_be_recorded_it_fails_loudly_and_stays_claimed(
     accepted = accept(bench)
     broken.append(Fault.NOT_CARRIED_OUT)
     with pytest.raises(LedgerUnavailable):
-        sender(bench).send(accepted)
+        send(bench.app.services, accepted)
     assert [found.state for found in bench.submissions()] == [State.SUBMITTING]
 
 
@@ -122,8 +118,8 @@ def test_a_second_run_is_logged_loudly(
 ) -> None:
     bench = make_bench(NIGHTLY)
     accepted = accept(bench)
-    sender(bench).send(accepted)
-    sender(bench).send(accepted)  # as a process would that was asleep while another took over
+    send(bench.app.services, accepted)
+    send(bench.app.services, accepted)  # as a process would that was asleep while another took over
     (record,) = [one for one in caplog.records if one.__dict__.get("action") == "run_duplicated"]
     assert record.levelno == logging.ERROR
     assert "run-1 and run-2" in record.getMessage()

@@ -16,7 +16,10 @@ from shared.core.errors import LedgerUnavailable
 from shared.core.events import ScheduleEvent, deduplication_key
 from shared.core.outcomes import Outcome, OutcomeKind
 from shared.core.submissions import State
-from shared.engine.tick.tick import REPAIR_ROWS
+from shared.engine.accept import accept as accept_event
+from shared.engine.services import Services
+from shared.engine.tick import tick as tick_module
+from shared.engine.tick.housekeeping import REPAIR_ROWS
 from shared.ledger.table.guarded import WRITE_TRIES
 from shared.ledger.table.protocol import Insert, Merge, Value
 
@@ -44,13 +47,13 @@ def times(found: Bench) -> list[datetime]:
 def ticks(found: Bench, minutes: int, *, every: int = 1) -> None:
     for _ in range(0, minutes, every):
         found.clock.advance(minutes=every)
-        found.app.tick_runner.run()
+        found.app.tick()
 
 
 def test_an_interval_counts_from_the_first_sight_cut_to_the_minute(make_bench: MakeBench) -> None:
     bench = make_bench(EVERY_15)
     bench.clock.advance(seconds=20)
-    bench.app.tick_runner.run()
+    bench.app.tick()
     ticks(bench, 45)
     assert times(bench) == [NOON + timedelta(minutes=15 * n) for n in (1, 2, 3)]
     assert len(bench.workspace.bodies) == 3
@@ -59,17 +62,17 @@ def test_an_interval_counts_from_the_first_sight_cut_to_the_minute(make_bench: M
 def test_run_at_start_runs_once_at_the_first_sight(make_bench: MakeBench) -> None:
     bench = make_bench(AT_START)
     bench.clock.advance(seconds=20)
-    bench.app.tick_runner.run()
+    bench.app.tick()
     ticks(bench, 16)
     assert times(bench) == [NOON, NOON + timedelta(minutes=15)]
 
 
 def test_run_at_start_does_not_run_again_after_a_restart(make_bench: MakeBench) -> None:
     bench = make_bench(AT_START)
-    bench.app.tick_runner.run()
+    bench.app.tick()
     again = bench.restarted()
     bench.clock.advance(seconds=30)
-    again.app.tick_runner.run()
+    again.app.tick()
     assert times(bench) == [NOON]
 
 
@@ -78,41 +81,41 @@ def test_run_at_start_of_a_trigger_that_came_later_runs_though_ticks_went_before
 ) -> None:
     bench = make_bench(CRON)
     bench.clock.advance(seconds=30)
-    bench.app.tick_runner.run()
+    bench.app.tick()
     bench.clock.advance(seconds=20)
     later = bench.restarted(file=write_triggers(CRON + AT_START))
-    later.app.tick_runner.run()
+    later.app.tick()
     assert times(bench) == [NOON]
 
 
 def test_a_cron_fires_at_its_minutes_and_not_before_its_first_sight(make_bench: MakeBench) -> None:
     bench = make_bench(CRON)
-    bench.app.tick_runner.run()
+    bench.app.tick()
     ticks(bench, 120)
     assert times(bench) == [NOON + timedelta(minutes=30), NOON + timedelta(minutes=90)]
 
 
 def test_of_missed_occurrences_the_latest_runs(make_bench: MakeBench) -> None:
     bench = make_bench(EVERY_15)
-    bench.app.tick_runner.run()
+    bench.app.tick()
     bench.clock.advance(days=2, minutes=5)
-    bench.app.tick_runner.run()
+    bench.app.tick()
     assert times(bench) == [NOON + timedelta(days=2)]
 
 
 def test_two_instances_that_tick_at_once_start_one_run(make_bench: MakeBench) -> None:
     bench = make_bench(EVERY_15)
     other = bench.restarted()
-    bench.app.tick_runner.run()
+    bench.app.tick()
     bench.clock.advance(minutes=15)
-    bench.app.tick_runner.run()
-    other.app.tick_runner.run()
+    bench.app.tick()
+    other.app.tick()
     assert len(bench.workspace.bodies) == 1
 
 
 def test_a_clock_that_jumps_back_repeats_nothing(make_bench: MakeBench) -> None:
     bench = make_bench(EVERY_15)
-    bench.app.tick_runner.run()
+    bench.app.tick()
     ticks(bench, 30)
     bench.clock.advance(hours=-1)
     ticks(bench, 60)
@@ -125,14 +128,14 @@ def test_what_a_tick_could_not_claim_the_next_one_claims(make_bench: MakeBench) 
     bench = make_bench(
         EVERY_15, fault=lambda call: broken[0] if broken and call == "transact" else None
     )
-    bench.app.tick_runner.run()
+    bench.app.tick()
     bench.clock.advance(minutes=15)
     broken.append(Fault.NOT_CARRIED_OUT)
     with pytest.raises(LedgerUnavailable):
-        bench.app.tick_runner.run()
+        bench.app.tick()
     broken.clear()
     bench.clock.advance(minutes=1)
-    bench.app.tick_runner.run()
+    bench.app.tick()
     assert times(bench) == [NOON + timedelta(minutes=15)]
 
 
@@ -154,14 +157,14 @@ def test_what_was_claimed_before_the_ledger_failed_is_sent(make_bench: MakeBench
         """,
         fault=fault,
     )
-    found.app.tick_runner.run()
+    found.app.tick()
     found.clock.advance(minutes=30)
     due[0] = True
     with pytest.raises(LedgerUnavailable):
-        found.app.tick_runner.run()
+        found.app.tick()
     assert [row.trigger for row in found.submissions()] == ["first"]
     assert len(found.workspace.bodies) == 1
-    found.app.tick_runner.run()
+    found.app.tick()
     assert {row.trigger for row in found.submissions()} == {"first", "second"}
 
 
@@ -172,10 +175,10 @@ def test_one_triggers_failure_does_not_hold_up_the_others(make_bench: MakeBench)
         second: {pipeline: scoring, schedule: {cron: "30 * * * *"}}
         """
     )
-    bench.app.tick_runner.run()
+    bench.app.tick()
     bench.workspace.outcomes = [Outcome(kind=OutcomeKind.REFUSED, message="no", request_id="r")]
     bench.clock.advance(minutes=30)
-    report = bench.app.tick_runner.run()
+    report = bench.app.tick()
     assert {found.state for found in report.sent} == {State.DEAD, State.SUBMITTED}
 
 
@@ -183,12 +186,12 @@ def test_a_changed_schedule_looks_only_forward(
     make_bench: MakeBench, write_triggers: Callable[[str], Path]
 ) -> None:
     bench = make_bench(EVERY_15)
-    bench.app.tick_runner.run()
+    bench.app.tick()
     bench.clock.advance(minutes=50)
     changed = bench.restarted(
         file=write_triggers(EVERY_15.replace("15", "20").replace("every-20", "every-15"))
     )
-    changed.app.tick_runner.run()
+    changed.app.tick()
     assert times(bench) == []
     ticks(changed, 20)
     assert times(bench) == [NOON + timedelta(minutes=70)]
@@ -204,10 +207,10 @@ def test_an_idle_tick_with_1000_triggers_takes_few_storage_calls(tmp_path: Path)
         )
     )
     found = bench(file)
-    found.app.tick_runner.run()
+    found.app.tick()
     before = found.table.calls.copy()
     found.clock.advance(minutes=1)
-    found.app.tick_runner.run()
+    found.app.tick()
     assert found.table.calls - before == {"get": 1, "page": 4, "transact": 1}
 
 
@@ -223,12 +226,12 @@ def test_no_cut_of_time_into_ticks_makes_an_occurrence_run_twice_or_off_schedule
     file = tmp_path_factory.mktemp("file") / "triggers.yaml"
     file.write_text(HEAD + "  t: {pipeline: scoring, schedule: {frequency: minute, interval: 7}}\n")
     found = bench(file)
-    found.app.tick_runner.run()
+    found.app.tick()
     for number, minutes in enumerate(cuts):
         if number in restarts:
             found = found.restarted()
         found.clock.advance(minutes=minutes)
-        found.app.tick_runner.run()
+        found.app.tick()
         latest = NOON + (found.clock.now() - NOON) // timedelta(minutes=7) * timedelta(minutes=7)
         if latest > NOON:
             assert times(found)[-1] == latest
@@ -240,8 +243,8 @@ def test_no_cut_of_time_into_ticks_makes_an_occurrence_run_twice_or_off_schedule
 
 def test_the_tick_remembers_when_it_was(make_bench: MakeBench) -> None:
     bench = make_bench(EVERY_15)
-    bench.app.tick_runner.run()
-    tick = bench.app.operations.last_tick()
+    bench.app.tick()
+    tick = bench.app.services.ledger.tick.read()
     assert (tick.last, tick.watermark) == (NOON, NOON)
     assert NOON.tzinfo is UTC
 
@@ -256,10 +259,10 @@ def test_a_trigger_whose_row_somebody_edited_does_not_keep_the_others(
     make_bench: MakeBench, caplog: pytest.LogCaptureFixture
 ) -> None:
     bench = make_bench(TWO)
-    bench.app.tick_runner.run()
+    bench.app.tick()
     bench.table.transact([Merge("trigger:first", {"registered_at": "yesterday"})])
     bench.clock.advance(minutes=30)
-    bench.app.tick_runner.run()
+    bench.app.tick()
     assert [found.trigger for found in bench.submissions()] == ["second"]
     actions = {record.__dict__.get("action") for record in caplog.records}
     assert "trigger_unreadable" in actions
@@ -269,13 +272,13 @@ def test_an_occurrence_whose_row_somebody_edited_does_not_keep_the_others(
     make_bench: MakeBench,
 ) -> None:
     bench = make_bench(TWO)
-    bench.app.tick_runner.run()
+    bench.app.tick()
     event = ScheduleEvent(trigger="first", time=NOON + timedelta(minutes=30))
     bench.table.transact(
         [Insert(f"sub:{deduplication_key(event)}", {"schema": 1, "state": "dreaming"})]
     )
     bench.clock.advance(minutes=30)
-    report = bench.app.tick_runner.run()
+    report = bench.app.tick()
     assert [found.trigger for found in report.sent] == ["second"]
 
 
@@ -283,23 +286,22 @@ def test_a_triggers_bug_does_not_keep_the_others_and_its_occurrence_is_tried_aga
     make_bench: MakeBench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bench = make_bench(TWO)
-    bench.app.tick_runner.run()
-    acceptor = bench.app.operations.acceptor
-    real = acceptor.accept
+    bench.app.tick()
+    real = accept_event
 
-    def accept(event: object) -> object:
-        if getattr(event, "trigger", None) == "first":
+    def accept(services: Services, event: ScheduleEvent) -> object:
+        if event.trigger == "first":
             raise ZeroDivisionError("a bug")
-        return real(event)  # type: ignore[arg-type]  # passed through
+        return real(services, event)
 
-    monkeypatch.setattr(acceptor, "accept", accept)
+    monkeypatch.setattr(tick_module, "accept", accept)
     bench.clock.advance(minutes=30)
-    with pytest.raises(ExceptionGroup, match="nobody expected"):
-        bench.app.tick_runner.run()
+    with pytest.raises(ExceptionGroup, match="unexpected errors"):
+        bench.app.tick()
     assert [found.trigger for found in bench.submissions()] == ["second"]
     monkeypatch.undo()
     bench.clock.advance(minutes=1)
-    bench.app.tick_runner.run()
+    bench.app.tick()
     assert {found.trigger for found in bench.submissions()} == {"first", "second"}
     assert len(bench.workspace.bodies) == 2
 
@@ -315,11 +317,11 @@ def test_an_idle_tick_costs_the_same_with_a_million_past_submissions(tmp_path: P
         )
     )
     found = bench(file)
-    found.app.tick_runner.run()
+    found.app.tick()
     past: dict[str, Value] = {"schema": 1, "state": "finished"}
     found.table.load({f"{kind}:{n:08}": past for n in range(1_000_000) for kind in ("sub", "log")})
     before, read = found.table.calls.copy(), found.table.rows_read
     found.clock.advance(minutes=1)
-    found.app.tick_runner.run()
+    found.app.tick()
     assert (found.table.calls - before).total() <= 6
     assert found.table.rows_read - read <= 1000 + REPAIR_ROWS

@@ -1,7 +1,7 @@
-"""What a tick has to do with submissions: send `pending` ones again, search for lost answers, follow runs.
+"""Works off what is due: send `pending` submissions again, search for lost runs, poll started ones.
 
-The `due:` rows are read once, the longest due first, and worked off with a fair share for each trigger, until nothing
-is left or the tick's time is over; what is left is still due for the next tick. One submission's failure does not
+A tick reads the `due:` rows once, the longest due first. It works them off with a fair share for each trigger, until
+nothing is left or its time is over. What is left is still due at the next tick. A failure of one submission does not
 keep the others.
 """
 
@@ -10,142 +10,126 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 
 from shared.core.errors import LedgerError, NewerRow, Unavailable
 from shared.core.submissions import State, Submission
-from shared.engine.following import Polling
-from shared.engine.searching import Searcher
-from shared.engine.send import Sender
-from shared.ledger.ledger import Ledger
+from shared.core.telemetry import Action, log_decision, submit_in_context
+from shared.engine.runs import expire, poll, search
+from shared.engine.send import resend
+from shared.engine.services import Services
 from shared.ledger.table.protocol import Row
 
 logger = logging.getLogger(__name__)
 
 WORKERS = 16
-"""Submissions at a time, so calls to Azure ML at a time."""
+"""Submissions that are worked on at a time, so calls to Azure ML at a time."""
 
 MAX_PAGES = 10
-"""Pages of 1,000 `due:` rows that one tick reads: far more than it can work off."""
+"""Pages of 1,000 `due:` rows that one tick reads. That is far more than it can work off."""
+
+WORK: Mapping[State, Callable[[Services, Submission], object]] = {
+    State.PENDING: resend,
+    State.SUBMITTING: expire,
+    State.UNKNOWN: search,
+    State.SUBMITTED: poll,
+}
+"""What a due submission needs, by its state."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DueReport:
-    """What was done.
-
-    Attributes:
-        done: Submissions that were worked on.
-        left: Whether some that were due are left for the next tick.
-        newer: Submissions that a newer version of the app wrote: left alone.
-    """
+    """What was done."""
 
     done: int = 0
+    """Submissions that were worked on."""
     left: bool = False
+    """Whether some that were due are left for the next tick."""
     newer: int = 0
+    """Submissions that a newer version of the app wrote. They are left alone."""
 
 
-class DueWork:
-    """Works off what is due.
+def work_off_due(services: Services, *, now: datetime, until: float) -> DueReport:
+    """Work off what is due.
 
     Args:
-        ledger: Where it is.
-        sending: For `pending` submissions.
-        searching: For `unknown` ones, and `submitting` ones whose lease ran out.
-        following: For `submitted` ones.
-        monotonic: Seconds, for the tick's budget.
+        services: The app's parts.
+        now: Submissions due up to here are worked on.
+        until: When to begin no more, in seconds of the monotonic clock.
+
+    Raises:
+        Unavailable: The ledger did not answer. What is left stays due.
+        ExceptionGroup: Some submissions met unexpected errors. The others were worked off.
     """
+    rows, more = _read(services, now)
+    if not rows:
+        return DueReport()
+    tally = _Tally(fair(rows))
+    with ThreadPoolExecutor(min(WORKERS, len(rows)), "tick-due") as workers:
+        for _ in range(min(WORKERS, len(rows))):
+            submit_in_context(workers, _work_off, services, tally, until)
+    tally.raise_failures()
+    return DueReport(done=tally.done, left=more or tally.left, newer=tally.newer)
 
-    def __init__(
-        self,
-        *,
-        ledger: Ledger,
-        sender: Sender,
-        searcher: Searcher,
-        poller: Polling,
-        monotonic: Callable[[], float],
-    ) -> None:
-        self._ledger = ledger
-        self._monotonic = monotonic
-        self._work: dict[State, Callable[[Submission], object]] = {
-            State.PENDING: sender.send_again,
-            State.SUBMITTING: searcher.mark_ambiguous,
-            State.UNKNOWN: searcher.search,
-            State.SUBMITTED: poller.poll,
-        }
 
-    def run(self, *, now: datetime, until: float) -> DueReport:
-        """Work off what is due.
+def _read(services: Services, now: datetime) -> tuple[list[Row], bool]:
+    """Return the rows that are due, and whether there are more."""
+    rows: list[Row] = []
+    continuation: str | None = None
+    for _ in range(MAX_PAGES):
+        page = services.ledger.due.page(now, continuation=continuation)
+        rows += page.rows
+        continuation = page.continuation
+        if continuation is None:
+            return rows, False
+    return rows, True
 
-        Args:
-            now: What is due up to here.
-            until: When to stop beginning with more, in seconds of the monotonic clock.
 
-        Raises:
-            Unavailable: The ledger did not answer; what is left stays due.
-            ExceptionGroup: Some submissions met errors that nobody expected; the others were worked off.
-        """
-        rows, more = self._read(now)
-        if not rows:
-            return DueReport()
-        tally = _Tally(fair(rows))
-        with ThreadPoolExecutor(min(WORKERS, len(rows)), "tick-due") as workers:
-            for _ in range(min(WORKERS, len(rows))):
-                workers.submit(self._work_off, tally, until)
-        tally.raise_failures()
-        return DueReport(done=tally.done, left=more or tally.left, newer=tally.newer)
-
-    def _read(self, now: datetime) -> tuple[list[Row], bool]:
-        rows: list[Row] = []
-        continuation: str | None = None
-        for _ in range(MAX_PAGES):
-            page = self._ledger.due(now, continuation=continuation)
-            rows += page.rows
-            continuation = page.continuation
-            if continuation is None:
-                return rows, False
-        return rows, True
-
-    def _work_off(self, tally: _Tally, until: float) -> None:
-        while self._monotonic() < until and (row := tally.next()) is not None:
-            try:
-                tally.count(newer=not self._handle(row))
-            except Exception as error:  # noqa: BLE001 — kept, and raised when the others are done
-                tally.fail(error)
-
-    def _handle(self, row: Row) -> bool:
-        """Do what one submission needs; False for one that is left alone."""
-        identifier = row.key.rpartition(":")[2]
+def _work_off(services: Services, tally: _Tally, until: float) -> None:
+    while services.monotonic() < until and (row := tally.next()) is not None:
         try:
-            submission = self._ledger.get(identifier)
-        except NewerRow:
-            logger.warning(
-                "submission %s was written by a newer version of the app: left alone",
-                identifier,
-                extra={"action": "submission_newer", "submission": identifier},
-            )
-            return False
-        except LedgerError as error:
-            self._ledger.hold_unreadable(identifier, row.key, str(error))
-            logger.error(  # noqa: TRY400 — the error is the row's, and its text says all
-                "submission %s is held: %s",
-                identifier,
-                error,
-                extra={"action": "submission_held", "submission": identifier},
-            )
-            return True
-        work = self._work.get(submission.state) if submission else None
-        if submission is None or work is None or submission.due_key != row.key:
-            self._ledger.forget_due(row.key)
-        else:
-            work(submission)
+            tally.count(newer=not _handle(services, row))
+        except Exception as error:  # noqa: BLE001 — kept, and raised when the others are done
+            tally.fail(error)
+
+
+def _handle(services: Services, row: Row) -> bool:
+    """Do what one submission needs. False: it is left alone."""
+    submissions, identifier = services.ledger.submissions, row.key.rpartition(":")[2]
+    try:
+        submission = submissions.get(identifier)
+    except NewerRow:
+        log_decision(
+            logger,
+            Action.SUBMISSION_NEWER,
+            f"submission {identifier} was written by a newer version of the app: it is left alone",
+            {"submission": identifier},
+            level=logging.WARNING,
+        )
+        return False
+    except LedgerError as error:
+        submissions.hold_unreadable(identifier, row.key, str(error))
+        log_decision(
+            logger,
+            Action.SUBMISSION_HELD,
+            f"submission {identifier} is held: {error}",
+            {"submission": identifier},
+            level=logging.ERROR,
+        )
         return True
+    work = WORK.get(submission.state) if submission else None
+    if submission is None or work is None or submission.due_key != row.key:
+        services.ledger.due.forget(row.key)
+    else:
+        work(services, submission)
+    return True
 
 
 class _Tally:
-    """What the workers share: the rows that are left, and what became of the others."""
+    """What the workers share: the rows that are left, and the results of the others."""
 
     def __init__(self, rows: Iterator[Row]) -> None:
         self._rows = rows
@@ -155,7 +139,7 @@ class _Tally:
         self.newer = 0
 
     def next(self) -> Row | None:
-        """Take the next row; None when there is none, or the ledger is gone."""
+        """Take the next row. None: there is none, or the ledger does not answer."""
         with self._lock:
             if any(isinstance(error, Unavailable) for error in self._failures):
                 return None
@@ -178,16 +162,16 @@ class _Tally:
             self._failures.append(error)
 
     def raise_failures(self) -> None:
-        """Raise what went wrong: an unavailable ledger as itself, anything else together."""
+        """Raise what failed: an unavailable ledger as itself, all other errors together."""
         for error in self._failures:
             if isinstance(error, Unavailable):
                 raise error
         if self._failures:
-            raise ExceptionGroup("some submissions met errors that nobody expected", self._failures)
+            raise ExceptionGroup("unexpected errors in some submissions", self._failures)
 
 
 def fair(rows: Iterable[Row]) -> Iterator[Row]:
-    """Yield rows of each trigger in turn: sending and searching before following, the longest due first."""
+    """Yield rows of each trigger in turn: first those to send or search, then those to poll, the longest due first."""
     queues: dict[str, deque[Row]] = {}
     for row in sorted(rows, key=lambda row: row.values.get("state") == State.SUBMITTED.value):
         queues.setdefault(str(row.values.get("trigger") or ""), deque()).append(row)

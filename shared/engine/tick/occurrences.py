@@ -1,11 +1,12 @@
 """Which occurrences of the schedules a tick must record, which of them run, and which are skipped.
 
-Every occurrence becomes one submission, however time is cut into ticks. One that a tick sees within `ON_TIME` runs.
-A later one was *missed*: the schedule's `catch_up` says whether it runs too or is skipped. With `all` the missed ones
-run in order, the oldest first.
+Every occurrence becomes one submission, however time is cut into ticks. An occurrence that a tick sees within `ON_TIME`
+runs. A later one is *missed*: the schedule's `catch_up` says whether it runs too or is skipped. With `all` the missed
+ones run in order, the oldest first.
 
-A tick makes up for a bounded number. A trigger with more is left *behind*: its own mark says how far it came, and the
-ticks' common mark moves on without it. What lies beyond a mark is decided again, and claiming it again changes nothing.
+A tick catches up a bounded number. A trigger with more gets a watermark of its own, which says how far it came, and the
+common watermark of the ticks moves on without it. What lies beyond a watermark is decided again, and claiming it again
+changes nothing.
 """
 
 from __future__ import annotations
@@ -22,28 +23,25 @@ from shared.core.trigger_state import TriggerState
 from shared.schedules.schedule import CatchUpPolicy
 
 ON_TIME = timedelta(minutes=2)
-"""An occurrence seen no later than this is not missed: one tick may be lost."""
+"""An occurrence that a tick sees no later than this is on time. So one tick may be lost."""
 
 RUNS_PER_TICK = 48
-"""Missed occurrences that run in one tick, shared by all triggers: Azure ML throttles bursts."""
+"""Missed occurrences that run in one tick, shared by all triggers, since Azure ML throttles bursts."""
 
 SKIPS_PER_TICK = 2000
-"""Missed occurrences that are recorded as skipped in one tick, shared by all triggers: forty transactions."""
+"""Missed occurrences that are recorded as skipped in one tick, shared by all triggers. They take forty transactions."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Plan:
-    """What a tick must record.
-
-    Attributes:
-        run: Occurrences that run, each trigger's in order.
-        skip: Occurrences that are missed on purpose, and why.
-        marks: How far each trigger comes that is left behind; None for one that was behind and no longer is.
-    """
+    """What a tick must record."""
 
     run: list[ScheduleEvent] = field(default_factory=list)
+    """Occurrences that run, each trigger's in order."""
     skip: list[tuple[ScheduleEvent, str]] = field(default_factory=list)
+    """Missed occurrences that are skipped, each with the reason."""
     watermarks: dict[str, datetime | None] = field(default_factory=dict)
+    """The own watermark of each trigger that is behind, or None for a trigger that no longer is."""
 
 
 def plan_occurrences(
@@ -58,8 +56,8 @@ def plan_occurrences(
     Args:
         config: Today's file.
         states: What the ledger knows of each trigger.
-        evaluated_until: How far the ticks came; None before the first.
-        now: The last instant that counts.
+        watermark: The common watermark. None: this is the first tick.
+        now: The last instant to consider.
     """
     plan = Plan()
     late: list[_Pending] = []
@@ -68,21 +66,21 @@ def plan_occurrences(
             continue
         state = states.get(trigger.name)
         if state is None:
-            continue  # its row cannot be read, which the ledger has logged
+            continue  # its row cannot be read, and the ledger has logged that
         pending = _Pending.of(trigger.source, state, watermark, now)
         if state.watermark is not None:
             plan.watermarks[trigger.name] = None
         if pending is None:
             continue
         if not state.is_enabled(enabled_in_file=trigger.enabled):
-            # Nothing is made up for later, so only the newest is told: `accept` logs that it is ignored.
+            # Nothing of a disabled period is caught up. Only the newest goes to `accept`, which logs it as ignored.
             plan.run += pending.events(pending.on_time()[:1])
         elif pending.first >= now - ON_TIME:
             plan.run += pending.events(pending.times)
         else:
             late.append(pending)
     for pending in late:
-        # At least two: a schedule of every minute must catch up, however many others do.
+        # At least two each: a schedule of every minute must catch up, however many others do.
         pending.decide(
             plan,
             runs=max(2, RUNS_PER_TICK // len(late)),
@@ -93,23 +91,20 @@ def plan_occurrences(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Pending:
-    """A trigger's occurrences that are due and not known to be recorded.
-
-    Attributes:
-        source: The schedule.
-        state: What the ledger knows of the trigger.
-        first: The oldest of them.
-        times: All of them, oldest first; to be gone through once.
-        after: They are all later than this.
-        now: The last instant that counts.
-    """
+    """A trigger's occurrences that are due and not known to be recorded."""
 
     source: ScheduleSource
+    """The schedule."""
     state: TriggerState
+    """What the ledger knows of the trigger."""
     first: datetime
+    """The oldest of them."""
     times: Iterator[datetime]
+    """All of them, oldest first. The iterator can be used once."""
     after: datetime
+    """They are all later than this."""
     now: datetime
+    """The last instant to consider."""
 
     @classmethod
     def of(
@@ -119,7 +114,7 @@ class _Pending:
         watermark: datetime | None,
         now: datetime,
     ) -> _Pending | None:
-        """Return them, or None when there is none."""
+        """Return them, or None if there is none."""
         schedule, anchor = source.schedule, state.anchor
         watermark = state.watermark or max(watermark or anchor, anchor)
         if state.enabled_at is not None:
@@ -186,7 +181,7 @@ class _Pending:
             yield schedule_event(self.state.name, self.source, time, anchor=anchor)
 
     def _at_once(self, oldest: datetime) -> list[datetime]:
-        """Return those that run now, however many others are to be skipped: what is on time, and the newest."""
+        """Return those that run now, however many others are skipped: those on time, else the newest."""
         found = self.on_time()
         newest = next(iter(self._recent()), self.first)
         if not found and self.source.catch_up.policy is CatchUpPolicy.LATEST and newest >= oldest:

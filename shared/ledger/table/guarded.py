@@ -1,4 +1,4 @@
-"""A table whose failures are the ledger's: what is read either comes or the ledger is unavailable."""
+"""A table whose failed reads are `LedgerUnavailable`."""
 
 from __future__ import annotations
 
@@ -10,17 +10,18 @@ from shared.ledger.table.protocol import (
     Operation,
     Page,
     Row,
+    RowConflict,
     RowRefused,
     Table,
     TableUnavailable,
 )
 
 WRITE_TRIES = 6
-"""How often one write is tried before the ledger counts as unavailable; the client retries below that on its own."""
+"""How often one write is tried before the ledger counts as unavailable. The client retries on its own below that."""
 
 
 class GuardedTable:
-    """A table, read loudly. Writes still say how they failed, since the caller must read back.
+    """A table that raises the ledger's errors for reads. Writes still say how they failed: the caller must read back.
 
     Args:
         table: The table.
@@ -30,17 +31,29 @@ class GuardedTable:
         self._table = table
 
     def transact(self, operations: Sequence[Operation]) -> list[str]:
-        """Do as `Table.transact`; what can never be carried out is a fault of ours, and loud.
+        """Do as `Table.transact`. What can never be carried out is an error of the app itself.
 
         Raises:
             RowConflict: A precondition did not hold.
-            TableUnavailable: Nobody knows.
+            TableUnavailable: It may have been carried out.
             LedgerUnavailable: It can never be carried out.
         """
         try:
             return list(self._table.transact(operations))
         except RowRefused as error:
             raise unavailable(error) from error
+
+    def make(self, operations: Sequence[Operation]) -> None:
+        """Carry out operations whose failure the caller cannot mend.
+
+        Raises:
+            LedgerUnavailable: They may not be carried out.
+        """
+        if operations:
+            try:
+                self.transact(operations)
+            except (RowConflict, TableUnavailable) as error:
+                raise unavailable(error) from error
 
     def get(self, key: str) -> Row | None:
         """Read one row.

@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from shared.clients.transport import VERSION
+from shared.core.decisions import RUN_NOW
 from shared.core.errors import (
     LedgerError,
     LedgerUnavailable,
@@ -23,9 +24,14 @@ from shared.core.errors import (
 from shared.core.events import Ignored, ScheduleEvent
 from shared.core.submissions import Decision, State
 from shared.core.times import print_instant
-from shared.engine.accept import RUN_NOW
+from shared.engine.services import Services
 from shared.operations.listing import SubmissionFilter, read_cursor, write_cursor
-from shared.operations.submissions import Operations
+from shared.operations.listing import list_submissions as list_page
+from shared.operations.preview import preview as preview_triggers
+from shared.operations.submissions import cancel, drop, replay, start
+from shared.operations.submissions import get_submission as get_submission_row
+from shared.operations.triggers import get_trigger as find_trigger
+from shared.operations.triggers import occurrence, override, report_trigger, report_triggers
 from shared.web.api.models import (
     ActionBody,
     HealthView,
@@ -67,11 +73,11 @@ class Api:
     """What the routes work on.
 
     Attributes:
-        operations: What can be done.
+        services: The app's parts.
         roles: Whether callers need a role besides a key.
     """
 
-    operations: Operations
+    services: Services
     roles: bool = False
 
 
@@ -80,13 +86,13 @@ class Call:
     """A request, once it is known who makes it.
 
     Attributes:
-        operations: What can be done.
+        services: The app's parts.
         request: What the host decoded.
         caller: Who calls.
         id: The caller's `x-ms-client-request-id`, or a new one.
     """
 
-    operations: Operations
+    services: Services
     request: Request
     caller: Caller
     id: str
@@ -129,9 +135,7 @@ def _route(*roles: Role) -> Callable[[Handler], Route]:
                 caller = read_caller(request.headers) if api.roles and roles else Caller()
                 if api.roles and roles:
                     caller.require(roles)
-                call = Call(
-                    operations=api.operations, request=request, caller=caller, id=request_id
-                )
+                call = Call(services=api.services, request=request, caller=caller, id=request_id)
                 return handler(call)
             except RequestError as error:
                 extra = {"action": "call_refused", "status": error.status, **about}
@@ -159,16 +163,16 @@ def submit(call: Call) -> Reply:
     An `http` trigger starts with each call. Another one starts with `"run_now": true`, and is the same submission as
     if the event had come by itself: a version of a blob, or an occurrence, that was started is not started again.
     """
-    trigger = call.operations.trigger(call.trigger)
-    now = call.operations.clock()
+    trigger = find_trigger(call.services, call.trigger)
+    now = call.services.clock()
     asked = read_run_now(trigger, call.request, now=now)
-    event = asked or read_event(call.operations.config, trigger, call.request, now=now)
+    event = asked or read_event(call.services.config, trigger, call.request, now=now)
     if isinstance(event, ScheduleEvent):
-        event = call.operations.occurrence(event.trigger, event.time)
+        event = occurrence(call.services, event.trigger, event.time)
     action = RUN_NOW if asked else "submit"
     decision = Decision(time=now, action=action, by=call.caller.name)
     known = asked is not None or call.caller.name is not None
-    started = call.operations.start(event, decision=decision if known else None)
+    started = start(call.services, event, decision=decision if known else None)
     if isinstance(started, Ignored):
         return problem(
             409,
@@ -183,7 +187,7 @@ def submit(call: Call) -> Reply:
     if started.status_token is None:
         place = f"v1/submissions/{started.id}"
     headers = {"Location": _beside(call.request.url, place), **wait(started, now)}
-    content = view_submission(started, call.operations.config.workspace)
+    content = view_submission(started, call.services.config.workspace)
     return Reply(status=202, content=content, headers=headers)
 
 
@@ -192,7 +196,9 @@ def list_triggers(call: Call) -> Reply:
     """List the triggers, in the order of the file."""
     query = call.query("limit", "cursor")
     limit = query.limit()
-    reports = call.operations.triggers(limit=limit + 1, after=_read_place(call, query.cursor()))
+    reports = report_triggers(
+        call.services, limit=limit + 1, after=_read_place(call, query.cursor())
+    )
     shown, cursor = list(reports[:limit]), None
     if len(reports) > limit:
         cursor = write_cursor(f"trigger:{shown[-1].trigger.name}")
@@ -204,7 +210,7 @@ def list_triggers(call: Call) -> Reply:
 def get_trigger(call: Call) -> Reply:
     """Show a trigger: what it starts, whether it is enabled, what comes next and what came last."""
     call.query()
-    view = view_trigger(call.operations.report(call.trigger))
+    view = view_trigger(report_trigger(call.services, call.trigger))
     return Reply(status=200, content=view.model_dump(mode="json"))
 
 
@@ -216,7 +222,7 @@ def set_trigger(call: Call) -> Reply:
     """
     call.query()
     body = read_body(OverrideBody, read_object(call.request))
-    report = call.operations.override(call.trigger, body.enabled, by=call.caller.name)
+    report = override(call.services, call.trigger, body.enabled, by=call.caller.name)
     return Reply(status=200, content=view_trigger(report).model_dump(mode="json"))
 
 
@@ -227,8 +233,8 @@ def list_submissions(call: Call) -> Reply:
     wanted = SubmissionFilter(
         trigger=query.text("trigger"), state=query.state(), since=query.instant("since")
     )
-    listing = call.operations.submissions(wanted, limit=query.limit(), cursor=query.cursor())
-    workspace = call.operations.config.workspace
+    listing = list_page(call.services.ledger, wanted, limit=query.limit(), cursor=query.cursor())
+    workspace = call.services.config.workspace
     page = SubmissionPage(
         submissions=[view_line(one, workspace) for one in listing.submissions],
         cursor=listing.cursor,
@@ -241,17 +247,17 @@ def list_submissions(call: Call) -> Reply:
 def get_submission(call: Call) -> Reply:
     """Show a submission: 200 whatever its state."""
     call.query()
-    found = call.operations.submission(call.submission)
-    return Reply(status=200, content=view_submission(found, call.operations.config.workspace))
+    found = get_submission_row(call.services, call.submission)
+    return Reply(status=200, content=view_submission(found, call.services.config.workspace))
 
 
 @_route(*ANYBODY)
 def get_result(call: Call) -> Reply:
     """Say what became of a submission: 202 until it is decided, 200 when its run succeeded, else a problem."""
     call.query()
-    found = call.operations.submission(call.submission)
-    workspace = call.operations.config.workspace
-    return result(found, workspace, now=call.operations.clock(), request_id=call.id)
+    found = get_submission_row(call.services, call.submission)
+    workspace = call.services.config.workspace
+    return result(found, workspace, now=call.services.clock(), request_id=call.id)
 
 
 @_route(*OPERATORS)
@@ -266,14 +272,14 @@ def act_on_submission(call: Call) -> Reply:
     by = call.caller.name
     match call.request.params["action"]:
         case "replay":
-            after = call.operations.replay(call.submission, confirmed=body.confirm, by=by)
+            after = replay(call.services, call.submission, confirmed=body.confirm, by=by)
         case "drop":
-            after = call.operations.drop(call.submission, by=by)
+            after = drop(call.services, call.submission, by=by)
         case "cancel":
-            after = call.operations.cancel(call.submission, by=by)
+            after = cancel(call.services, call.submission, by=by)
         case _:
             raise NotFound("a submission can be replayed, dropped or canceled: nothing else")
-    return Reply(status=200, content=view_submission(after, call.operations.config.workspace))
+    return Reply(status=200, content=view_submission(after, call.services.config.workspace))
 
 
 @_route(*READERS)
@@ -285,17 +291,17 @@ def preview(call: Call) -> Reply:
     call.query()
     body = read_body(PreviewBody, read_object(call.request))
     check_preview(body)
-    operations = call.operations
-    triggers = list(operations.config.triggers.values())
+    services = call.services
+    triggers = list(services.config.triggers.values())
     if body.trigger is not None:
-        triggers = [operations.trigger(body.trigger)]
+        triggers = [find_trigger(services, body.trigger)]
     after = _read_place(call, body.cursor)
     if after is not None:
-        triggers = triggers[triggers.index(operations.trigger(after)) + 1 :]
-    shown, now = triggers[: body.limit], operations.clock()
-    asked = [(one, subject_for(operations.config, one, body, now=now)) for one in shown]
+        triggers = triggers[triggers.index(find_trigger(services, after)) + 1 :]
+    shown, now = triggers[: body.limit], services.clock()
+    asked = [(one, subject_for(services.config, one, body, now=now)) for one in shown]
     page = PreviewPage(
-        triggers=[view_preview(one) for one in operations.preview(asked)],
+        triggers=[view_preview(one) for one in preview_triggers(services, asked)],
         cursor=write_cursor(f"trigger:{shown[-1].name}") if len(triggers) > len(shown) else None,
     )
     return Reply(status=200, content=page.model_dump(mode="json"))
@@ -316,20 +322,20 @@ def status(call: Call) -> Reply:
     given = call.request.params["status_token"]
     found = None
     if _SUBMISSION_ID.fullmatch(call.submission):
-        found = call.operations.ledger.get(call.submission)
+        found = call.services.ledger.submissions.get(call.submission)
     known = found.status_token if found is not None else None
     same = hmac.compare_digest(given.encode(), (known or "").encode())
     if found is None or known is None or not same:
         raise NotFound("there is nothing at this address")
-    return bare_status(found, now=call.operations.clock())
+    return bare_status(found, now=call.services.clock())
 
 
 @_route()
 def health(call: Call) -> Reply:
     """Say whether the ledger answers, when the last tick was and what it counted: anybody may ask."""
-    file = call.operations.config.digest
+    file = call.services.config.digest
     try:
-        tick = call.operations.last_tick()
+        tick = call.services.ledger.tick.read()
     except Unavailable:
         logger.exception("the ledger does not answer", extra={"action": "health_failed"})
         view = HealthView(
@@ -351,7 +357,7 @@ def _read_place(call: Call, cursor: str | None) -> str | None:
         NotFound: The file has no such trigger any more.
     """
     key = read_cursor(cursor, _TRIGGER_KEY)
-    return call.operations.trigger(key.removeprefix("trigger:")).name if key else None
+    return find_trigger(call.services, key.removeprefix("trigger:")).name if key else None
 
 
 def _request_id(request: Request) -> str:
@@ -363,7 +369,7 @@ def _about(api: Api, request: Request) -> dict[str, str]:
     """Return the trigger and the submission that a path names, as far as such names exist."""
     name, identifier = request.params.get("name", ""), request.params.get("id", "")
     about = {}
-    if name in api.operations.config.triggers:
+    if name in api.services.config.triggers:
         about["trigger"] = name
     if _SUBMISSION_ID.fullmatch(identifier):
         about["submission"] = identifier

@@ -10,8 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from cli.next import next as next_command
-from local.testing.app import HEAD, NOON, bench
-from shared.core.errors import NotFound, WrongSource
+from local.testing.app import HEAD, NOON
 from shared.schedules.cron import Cron
 from shared.schedules.exclusions import Exclusions
 from shared.schedules.recurrence import Frequency, Recurrence
@@ -192,24 +191,3 @@ def test_what_cannot_be_listed_is_told(file: Path, words: list[str], message: st
     result = run(file, *words)
     assert result.exit_code != 0
     assert message in result.output
-
-
-def test_the_apps_operation_counts_from_the_ledgers_first_sight(file: Path) -> None:
-    found = bench(file)
-    operations = found.app.operations
-    found.app.tick_runner.run()
-    found.clock.advance(minutes=50)
-    outlook = operations.upcoming("every-2-hours")
-    assert [f"{one.time:%H:%M}" for one in outlook.occurrences] == [
-        "14:00", "16:00", "18:00", "20:00", "22:00",
-    ]  # fmt: skip
-    with pytest.raises(WrongSource):
-        operations.upcoming("call")
-    with pytest.raises(NotFound):
-        operations.upcoming("other")
-
-
-def test_looking_ahead_records_nothing(file: Path) -> None:
-    found = bench(file)
-    found.app.operations.upcoming("every-2-hours")
-    assert found.app.operations.ledger.known("every-2-hours") is None

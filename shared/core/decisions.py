@@ -1,0 +1,105 @@
+"""What people may decide about a submission: replay or drop it. Each is a check and a transition."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+
+from shared.core.errors import NotAllowed
+from shared.core.runs import FAILED
+from shared.core.submissions import KEPT_DECISIONS, LEASE, Decision, State, Submission
+
+REPLAYABLE = frozenset({State.DEAD, State.HELD, State.SKIPPED})
+DROPPABLE = frozenset({State.DEAD, State.HELD})
+
+RUN_NOW = "run_now"
+"""The action of a decision to start an event that did not come by itself, or that is older than the trigger."""
+
+
+def with_decision(submission: Submission, decision: Decision) -> Submission:
+    """Return the submission with a decision recorded. Recording it twice changes nothing."""
+    if decision in submission.decisions:
+        return submission
+    return replace(submission, decisions=(*submission.decisions, decision)[-KEPT_DECISIONS:])
+
+
+def check_replay(submission: Submission, *, confirmed: bool) -> None:
+    """Check that a submission can be replayed.
+
+    Args:
+        submission: The submission as it stands.
+        confirmed: Whether the person knows that a run may exist.
+
+    Raises:
+        NotAllowed: It cannot be replayed, or the replay needs confirmation.
+    """
+    state = submission.state
+    failed = state is State.FINISHED and submission.run_status in FAILED
+    if state not in REPLAYABLE and not failed:
+        raise NotAllowed(
+            f"submission {submission.id} is {state}; only dead, held and skipped submissions are replayed, and "
+            "finished ones whose run failed or was canceled"
+        )
+    running = state is State.HELD and submission.run_id is not None
+    if (submission.may_have_run or running) and not confirmed:
+        run = f"run {submission.run_id}" if running else "a run that no search has found"
+        raise NotAllowed(
+            f"{run} may be at work for submission {submission.id}: a replay may start a second one. "
+            "Look in the studio first, then confirm"
+        )
+
+
+def replayed(
+    submission: Submission,
+    body: bytes,
+    *,
+    experiment: str,
+    pipeline: str,
+    kind: str,
+    endpoint_digest: str,
+    now: datetime,
+) -> Submission:
+    """Return the submission's next generation, claimed by the caller. The last generation's run is forgotten.
+
+    Args:
+        submission: The submission as it stands.
+        body: Rendered again, with the next generation's correlation id.
+        experiment: The experiment of that body.
+        pipeline: The pipeline's name in today's file.
+        kind: Its kind.
+        endpoint_digest: The digest of its endpoint.
+        now: The current time.
+    """
+    return replace(
+        submission,
+        generation=submission.generation + 1,
+        state=State.SUBMITTING,
+        reason=None,
+        body=body,
+        experiment=experiment,
+        pipeline=pipeline,
+        kind=kind,
+        endpoint_digest=endpoint_digest,
+        since=now,
+        unknown_since=None,
+        post_deadline=None,
+        conclusive_searches=0,
+        run_id=None,
+        run_status=None,
+        due=now + LEASE,
+        updated=now,
+    )
+
+
+def dropped(submission: Submission, *, now: datetime) -> Submission:
+    """Return the submission as a person dropped it: `skipped`, and of no one's concern.
+
+    Raises:
+        NotAllowed: It is neither dead nor held.
+    """
+    if submission.state not in DROPPABLE:
+        raise NotAllowed(
+            f"submission {submission.id} is {submission.state}; only dead and held submissions are dropped"
+        )
+    reason = f"dropped by a person; it was {submission.state}: {submission.reason}"
+    return replace(submission, state=State.SKIPPED, reason=reason, due=None, updated=now)

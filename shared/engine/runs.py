@@ -1,0 +1,97 @@
+"""What became of runs: search for those whose answers were lost, and poll started ones until they end."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from shared.core.errors import WorkspaceUnavailable
+from shared.core.runs import RunGone
+from shared.core.submissions import Submission
+from shared.core.transitions import (
+    Change,
+    adopt,
+    hold,
+    mark_ambiguous,
+    poll_later,
+    record_poll,
+    record_search,
+    unless_moved_on,
+)
+from shared.engine.send import log_state, moved_away
+from shared.engine.services import Services
+
+VANISHED = "the process that held the lease recorded no outcome: a run may have started"
+
+
+def expire(services: Services, submission: Submission) -> Submission:
+    """Record that a `submitting` submission's lease has run out: it is ambiguous, as if its answer was lost.
+
+    Raises:
+        LedgerUnavailable: It is not recorded. The next tick does it.
+    """
+    policy = services.config.policy(submission.trigger)
+    change = partial(mark_ambiguous, reason=VANISHED, now=services.clock(), policy=policy)
+    return _record(services, submission, change)
+
+
+def search(services: Services, submission: Submission) -> Submission:
+    """Search once for an `unknown` submission's run, and record the result.
+
+    Raises:
+        LedgerUnavailable: It is not recorded. The next tick searches again.
+    """
+    now = services.clock()
+    pipeline = services.config.pipelines.get(submission.pipeline)
+    away = moved_away(submission, pipeline)
+    if pipeline is None or away is not None:
+        return _record(services, submission, lambda row: hold(row, away, now=now))
+    submissions = services.ledger.submissions
+    reference = submissions.reference_run(submission.endpoint_digest, submission.experiment)
+    found = services.workspace.search(
+        pipeline,
+        experiment=submission.experiment,
+        correlation_id=submission.correlation_id,
+        reference=reference.correlation_id if reference else None,
+    )
+    if found.runs:
+        # The run is a fact, so it is recorded in any state of the row.
+        after = submissions.update(submission, lambda row: adopt(row, found.runs, now=now))
+        log_state(after)
+        return after
+    saw = reference.started if reference and found.saw_reference else None
+    return _record(services, submission, lambda row: record_search(row, (), saw=saw, now=now))
+
+
+def poll(services: Services, submission: Submission) -> Submission:
+    """Ask for the status of a `submitted` submission's run, and record it.
+
+    If the workspace does not answer, the run is polled again later. A run that Azure ML does not know is held.
+
+    Raises:
+        LedgerUnavailable: It is not recorded. The next tick polls again.
+    """
+    return _record(services, submission, _status(services, submission))
+
+
+def _status(services: Services, submission: Submission) -> Change:
+    now = services.clock()
+    pipeline = services.config.pipelines.get(submission.pipeline)
+    away = moved_away(submission, pipeline)
+    if pipeline is None or away is not None or submission.run_id is None:
+        return lambda row: hold(row, f"its run cannot be polled: {away}", now=now)
+    try:
+        run = services.workspace.status(pipeline, submission.run_id)
+    except RunGone as error:
+        reason = f"its run cannot be polled: {error}"
+        return lambda row: hold(row, reason, now=now)
+    except WorkspaceUnavailable:
+        return partial(poll_later, now=now)  # the transport has logged the call
+    return lambda row: record_poll(row, run, now=now)
+
+
+def _record(services: Services, submission: Submission, change: Change) -> Submission:
+    """Apply a change unless the row has moved on, and log the new state if it is another one."""
+    after = services.ledger.submissions.update(submission, unless_moved_on(submission, change))
+    if after.state is not submission.state:
+        log_state(after)
+    return after

@@ -1,0 +1,33 @@
+"""What the engine and the operations work with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from shared.clients.workspace import Workspace
+from shared.config.model import Config
+from shared.core.events import BlobFacts
+from shared.ledger.ledger import Ledger
+
+type BlobReader = Callable[[str, str, str], BlobFacts | None]
+"""Reads a blob's properties by connection, container and path. None: there is no such blob."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """The parts of one app."""
+
+    config: Config
+    """Today's triggers file. It is the only source of endpoints."""
+    ledger: Ledger
+    """The durable record."""
+    read_blob: BlobReader
+    """Reads a blob's properties."""
+    workspace: Workspace
+    """Azure ML."""
+    clock: Callable[[], datetime]
+    """Returns the current time (timezone-aware)."""
+    monotonic: Callable[[], float]
+    """Returns seconds of a monotonic clock: the one that the ledger's claims carry."""

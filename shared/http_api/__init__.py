@@ -1,1 +1,0 @@
-"""The HTTP API, without the host: routes take an `Exchange` request and give a `Reply`."""
