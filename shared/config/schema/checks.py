@@ -217,6 +217,6 @@ def scope(text: str) -> str:
     """Check a token scope."""
     if not re.fullmatch(r"https://[A-Za-z0-9.-]+(?:/[^\s?#]*)?/\.default", text):
         raise ValueError(
-            "a scope is https://<resource>/.default, such as https://management.azure.com/.default"
+            "a scope is https://<resource>/.default; write for example https://ml.azure.com/.default"
         )
     return text

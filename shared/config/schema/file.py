@@ -36,7 +36,7 @@ class WorkspaceEntry(Entry):
     region: Text | None = Field(default=None, description="Region.", examples=["westeurope"])
     cloud: Literal["public", "china", "usgov"] | None = Field(
         default=None,
-        description="Azure cloud. It decides the addresses of the workspace's services and the scope of tokens.",
+        description="Azure cloud. It decides the URLs of the workspace's services and the scope of tokens.",
         examples=["public"],
     )
 
@@ -75,7 +75,7 @@ class PipelineEntry(ValuesEntry):
         description="Kind of the pipeline.", examples=["published_pipeline"]
     )
     endpoint: Annotated[Text, AfterValidator(_checked_endpoint)] | None = Field(
-        description="REST endpoint of the pipeline, as the studio shows it: an https address that ends with "
+        description="REST endpoint of the pipeline, as the studio shows it: an https URL that ends with "
         "`/PipelineRuns/PipelineSubmit/<id>`.",
         examples=[
             "https://westeurope.api.azureml.ms/pipelines/v1.0/PipelineRuns/PipelineSubmit/0a1b"

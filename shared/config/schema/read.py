@@ -15,7 +15,6 @@ from shared.config.schema.schedule import ScheduleEntry
 from shared.config.schema.values import (
     DATASET_TAG,
     DATASTORE_PATH_TAG,
-    TEXT_TAG,
     DatasetEntry,
     DatastorePathEntry,
     Entry,
@@ -30,8 +29,6 @@ _NESTED: dict[str | int, type[Entry]] = {
     DATASTORE_PATH_TAG: DatastorePathEntry,
     DATASET_TAG: DatasetEntry,
 }
-# Parts of pydantic's locations that are not keys of the file.
-_NO_KEYS = frozenset({DATASTORE_PATH_TAG, DATASET_TAG, TEXT_TAG, "[key]"})
 
 _MAP_NEEDED = "a map is needed (key: value)"
 _NEEDED = {
@@ -79,8 +76,12 @@ def read_entry[E: Entry](
 
 def _keys(detail: ErrorDetails) -> KeyPath:
     """Return the keys and list positions that lead to an error."""
-    first, *rest = detail["loc"]
-    return (first, *(part for part in rest if part not in _NO_KEYS))
+    # A text in third place is not a key of the file: it is the tag of a value's form, or pydantic's `[key]`.
+    return tuple(
+        part
+        for position, part in enumerate(detail["loc"])
+        if position != 2 or isinstance(part, int)
+    )
 
 
 def _holder(model: type[Entry], detail: ErrorDetails) -> type[Entry] | None:
@@ -147,4 +148,6 @@ def _without_problems(
             inner[last] = None
         else:
             inner.pop(last, None)
+    if left == data:
+        raise AssertionError(f"nothing is left out for {details}")
     return left

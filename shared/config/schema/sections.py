@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,9 +27,9 @@ class FileEntries:
     datastores: Mapping[str, DatastoreEntry] = field(default_factory=dict)
     pipelines: Mapping[str, PipelineEntry] = field(default_factory=dict)
     triggers: Mapping[str, TriggerEntry] = field(default_factory=dict)
-    declared_datastores: Collection[str] = ()
+    declared_datastores: Sequence[str] = ()
     """The names of all datastores, including those that are left out."""
-    declared_pipelines: Collection[str] = ()
+    declared_pipelines: Sequence[str] = ()
     """The names of all pipelines, including those that are left out."""
 
 
@@ -56,8 +56,8 @@ def read_sections(data: object, problems: Problems) -> FileEntries:
         datastores=_entries(sections, "datastores", DatastoreEntry, problems),
         pipelines=_entries(sections, "pipelines", PipelineEntry, problems),
         triggers=_entries(sections, "triggers", TriggerEntry, problems),
-        declared_datastores=list(sections.get("datastores", ())),
-        declared_pipelines=list(sections.get("pipelines", ())),
+        declared_datastores=tuple(sections.get("datastores", ())),
+        declared_pipelines=tuple(sections.get("pipelines", ())),
     )
 
 
