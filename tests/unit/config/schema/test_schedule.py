@@ -15,8 +15,14 @@ NO_ZONE = (
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        ("schedule: {}", f"{AT}: found a map; a schedule has either frequency (with interval) or cron; this one has neither"),
-        ("schedule: {frequency: day, cron: 0 0 * * *}", "a schedule has either frequency (with interval) or cron; this one has both"),
+        (
+            "schedule: {}",
+            f"{AT}: found a map; a schedule has either frequency (with interval) or cron; this one has neither",
+        ),
+        (
+            "schedule: {frequency: day, cron: 0 0 * * *}",
+            f"{AT}: found a map; a schedule has either frequency (with interval) or cron; this one has both",
+        ),
         ("schedule: {frequency: year}", f"{AT}.frequency: found year; allowed: minute, hour, day, week, month"),
         ("schedule: {frequency: day, interval: 0}", f"{AT}.interval: found 0; at least 1 is allowed"),
         ("schedule: {frequency: day, interval: 100001}", "found 100001; at most 100000 is allowed"),
@@ -29,7 +35,10 @@ NO_ZONE = (
             f"{AT}.cron: found 0 0 0 1 1 *; a cron expression has exactly five fields (minute, hour, day of month, "
             "month, day of week) and this one has 6; write for example 30 6 * * MON-FRI",
         ),
-        (daily("time_of_day: 24:00"), f"{AT}.time_of_day: found 24:00; a time of day is hour:minute from 0:00 to 23:59, such as 6:30"),
+        (
+            daily("time_of_day: 24:00"),
+            f"{AT}.time_of_day: found 24:00; a time of day is hour:minute from 0:00 to 23:59, such as 6:30",
+        ),
         (daily("time_of_day: '630'"), "a time of day is hour:minute"),
         (daily("hours: [24]"), f"{AT}.hours[0]: found 24; at most 23 is allowed"),
         (daily("minutes: [0, -1]"), f"{AT}.minutes[1]: found -1; at least 0 is allowed"),
