@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.config.document import NO_KEY, Document, DocumentError, dotted, read_document
+from shared.config.document import Document
+from shared.config.yaml_reader import NO_KEY, DocumentError, read_document
 
 
 def read(text: str) -> Document:
@@ -72,41 +73,18 @@ def test_keys_are_text_as_written() -> None:
     }
 
 
-def test_keys_and_values_know_their_places() -> None:
-    document = read("é: 1\na:\n  b: [x,  {c: 1.10}]\n")
-    assert document.place(("a", "b")) == (3, 3)
-    assert document.value_place(("a", "b")) == (3, 6)
-    assert document.value_place(("a", "b", 1, "c")) == (3, 15)
-    assert document.place(("a", "b", 1, "c")) == (3, 12)
-    assert document.place(("a", "b", 0)) == (3, 7)
-    node = document.find(("a", "b", 1, "c"))
-    assert node is not None
-    assert node.written == "1.10"
-    assert document.find(("a", "x")) is None
-    assert document.find(("é", "x")) is None
-
-
-def test_a_missing_key_counts_as_what_is_above() -> None:
-    document = read("a:\n  b: {c: 1}\n")
-    assert document.place(("a", "b", "missing")) == (2, 3)
-    assert document.value_place(("a", "b", "missing")) == (2, 3)
-    assert document.place(("nothing",)) == (1, 1)
-
-
-def test_a_duplicate_key_is_a_mistake_and_the_first_one_stays() -> None:
+def test_a_duplicate_key_is_a_problem_and_the_first_one_stays() -> None:
     document = read("a:\n  b: 1\n  c: 2\n  'b': 3\n")
     assert document.root.data() == {"a": {"b": 1, "c": 2}}
     (problem,) = document.problems
     assert (problem.where, problem.line, problem.column) == ("a.b", 4, 3)
-    assert problem.message == (
-        "the key stands here a second time, first in line 2; remove one of them"
-    )
+    assert problem.message == ("the key is a duplicate of the one in line 2; remove one of them")
 
 
 def test_aliases_share_a_value() -> None:
     document = read("a: &x {b: [1]}\nc: *x\nd: [*x, *x]\n")
     assert document.root.data()["d"] == [{"b": [1]}, {"b": [1]}]
-    assert document.value_place(("c", "b", 0)) == (1, 12)
+    assert document.value_position(("c", "b", 0)) == (1, 12)
 
 
 def test_an_anchor_may_be_given_again() -> None:
@@ -137,10 +115,10 @@ def bomb(levels: int) -> str:
             "any token; indent with spaces, not tabs, and put text that begins with @, ` or % in "
             "quotes",
         ),
-        ("é: 1\nb: \x01", "2:4: a control character stands here, which YAML does not allow"),
+        ("é: 1\nb: \x01", "2:4: found a control character, which YAML does not allow; remove it"),
         ("a: 1\n---\nb: 1", "2:1: a second document begins here; a file holds one"),
-        ("a: &x [*x]", "1:8: *x stands inside &x: a value cannot hold itself"),
-        ("a: *x", "1:4: *x has no &x before it"),
+        ("a: &x [*x]", "1:8: *x is inside &x; a value cannot contain itself, so write it out"),
+        ("a: *x", "1:4: *x has no &x before it; define &x first"),
         ("? [1]\n: 2", f"1:3: {NO_KEY}"),
         ("a: &x 1\n*x : 2", f"2:1: {NO_KEY}"),
         (
@@ -149,31 +127,26 @@ def bomb(levels: int) -> str:
             "for text, write quotes",
         ),
         ("a: !!str 5", "1:4: the tag tag:yaml.org,2002:str is not allowed; for text, write quotes"),
-        ("[" * 100_000, "1:33: nested more than 32 levels deep"),
-        ("{a: " * 100_000, "1:129: nested more than 32 levels deep"),
+        ("[" * 100_000, "1:33: values are nested more than 32 levels deep"),
+        ("{a: " * 100_000, "1:129: values are nested more than 32 levels deep"),
         ("a: " + "9" * 5000, "1:4: the number is too long; put it in quotes"),
-        (bomb(9), "4:38: aliases add more than 10000 values"),
+        (bomb(9), "4:38: aliases add more than 10000 values; use fewer"),
     ],
     ids=lambda value: str(value)[:30],
 )
-def test_what_cannot_be_read_is_told_with_its_place(content: bytes | str, message: str) -> None:
+def test_a_file_that_is_not_yaml_is_refused_with_the_position(
+    content: bytes | str, message: str
+) -> None:
     assert refusal(content) == message
 
 
-def test_an_unfinished_value_is_told_with_its_place() -> None:
+def test_an_unfinished_value_is_refused_with_the_position() -> None:
     assert refusal("a: [1").startswith("2:1: not YAML: ")
     assert refusal("a: 'x").startswith("1:6: not YAML: ")
 
 
 def test_a_byte_order_mark_is_fine() -> None:
     assert read_document(b"\xef\xbb\xbfa: 1").root.data() == {"a": 1}
-
-
-def test_paths_are_written_with_dots_and_brackets() -> None:
-    assert dotted(("triggers", "new-data", "blob", "include", 0)) == (
-        "triggers.new-data.blob.include[0]"
-    )
-    assert dotted(()) == "the file"
 
 
 @given(st.binary(max_size=60))
@@ -215,7 +188,7 @@ def test_json_is_yaml(tree: dict[str, object]) -> None:
     [
         ("a: {b: ${NAME}}", '${NAME} must be in quotes: "${NAME}"'),
         ("a: [${NAME}]", '${NAME} must be in quotes: "${NAME}"'),
-        ("a: {{ blob.path }}", 'a value that begins with {{ must be in quotes: "{{ … }}"'),
+        ("a: {{ blob.path }}", 'put a value that begins with {{ in quotes: "{{ … }}"'),
     ],
 )
 def test_braces_that_need_quotes_are_recognised(text: str, hint: str) -> None:
@@ -224,7 +197,7 @@ def test_braces_that_need_quotes_are_recognised(text: str, hint: str) -> None:
 
 @pytest.mark.parametrize("separator", ["\x85", "\u2028", "\u2029"])
 def test_an_invisible_line_separator_is_refused_and_its_escape_is_kept(separator: str) -> None:
-    assert f"1:5: the invisible line separator U+{ord(separator):04X}" in refusal(
+    assert f"1:5: found the invisible line separator U+{ord(separator):04X}" in refusal(
         f'a: "{separator}"'
     )
     assert read(f'a: "\\u{ord(separator):04x}"').root.data() == {"a": separator}

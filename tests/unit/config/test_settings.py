@@ -18,12 +18,11 @@ def test_nothing_set_means_the_defaults() -> None:
         triggers_file=HERE / "triggers.yaml",
         ledger_connection="AzureWebJobsStorage",
         ledger_table="pipelinetriggers",
-        client_id=None,
     )
 
 
 def test_an_empty_setting_counts_as_missing() -> None:
-    names = ("TRIGGERS_FILE", "LEDGER_CONNECTION", "LEDGER_TABLE", "AZURE_CLIENT_ID")
+    names = ("TRIGGERS_FILE", "LEDGER_CONNECTION", "LEDGER_TABLE", "API_ROLES")
     assert Settings.read(dict.fromkeys(names, " "), app_dir=HERE) == Settings.read({}, app_dir=HERE)
 
 
@@ -32,13 +31,11 @@ def test_everything_can_be_set() -> None:
         "TRIGGERS_FILE": "other.yaml",
         "LEDGER_CONNECTION": "Ledger",
         "LEDGER_TABLE": "Table2",
-        "AZURE_CLIENT_ID": "id",
     }
     assert Settings.read(settings, app_dir=HERE) == Settings(
         triggers_file=HERE / "other.yaml",
         ledger_connection="Ledger",
         ledger_table="Table2",
-        client_id="id",
     )
 
 

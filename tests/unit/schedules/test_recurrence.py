@@ -15,6 +15,7 @@ from shared.schedules.recurrence import MAX_INTERVAL, Frequency, Recurrence
 from shared.schedules.rule import Anchor, MissingDay
 from shared.schedules.schedule import Schedule
 from shared.schedules.zones import find_zone
+from tests.unit.schedules.calls import at, latest
 
 ANCHOR = datetime(2027, 3, 27, 1, 30, tzinfo=UTC)  # a Saturday
 END = datetime(9999, 12, 31, tzinfo=UTC)
@@ -25,10 +26,6 @@ RRULE = {
     Frequency.WEEK: rrule.WEEKLY,
     Frequency.MONTH: rrule.MONTHLY,
 }
-
-
-def at(text: str) -> datetime:
-    return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
 def first(rule: Recurrence, count: int, *, anchor: datetime = ANCHOR) -> list[str]:
@@ -70,7 +67,7 @@ def test_weeks_begin_on_monday_and_every_second_one_counts_from_the_anchors() ->
     ]
 
 
-def test_a_month_without_the_day_is_passed_over() -> None:
+def test_a_month_without_the_day_has_no_occurrence() -> None:
     anchor = at("2027-01-31T09:00")
     rule = Recurrence(frequency=Frequency.MONTH)
     assert first(rule, 3, anchor=anchor) == [
@@ -106,8 +103,8 @@ def test_the_months_that_lack_a_day_are_named() -> None:
 def test_the_end_counts_and_the_beginning_does_not() -> None:
     schedule = Schedule(rule=Recurrence(frequency=Frequency.HOUR))
     one, two = ANCHOR + timedelta(hours=1), ANCHOR + timedelta(hours=2)
-    assert schedule.latest(anchor=ANCHOR, after=one, until=two) == two
-    assert schedule.latest(anchor=ANCHOR, after=two, until=two) is None
+    assert latest(schedule, anchor=ANCHOR, after=one, until=two) == two
+    assert latest(schedule, anchor=ANCHOR, after=two, until=two) is None
     assert list(schedule.occurrences(anchor=ANCHOR, after=ANCHOR, until=two)) == [one, two]
 
 
@@ -123,7 +120,9 @@ def test_the_largest_interval_does_not_overflow(frequency: Frequency) -> None:
 
 @pytest.mark.parametrize("interval", [0, -1, MAX_INTERVAL + 1])
 def test_an_interval_out_of_range_is_refused(interval: int) -> None:
-    with pytest.raises(ValueError, match=f"interval must be from 1 to {MAX_INTERVAL}"):
+    with pytest.raises(
+        ValueError, match=f"interval is {interval}; it must be from 1 to {MAX_INTERVAL}"
+    ):
         Recurrence(frequency=Frequency.DAY, interval=interval)
 
 
@@ -187,7 +186,7 @@ def recurrences(draw: st.DrawFn) -> Recurrence:
 
 
 def oracle(rule: Recurrence, anchor: datetime, until: datetime) -> list[datetime]:
-    """What dateutil says: it shares no code with us."""
+    """Return the occurrences that dateutil calculates. It shares no code with the app."""
     options: dict[str, object] = {}
     if rule.times:
         # rrule's own cross product is of all hours and minutes, as ours is.
@@ -228,8 +227,8 @@ def test_rrule_agrees(rule: Recurrence, anchor: datetime, begin: float, part: fl
     schedule = Schedule(rule=rule)
     until -= timedelta.resolution
     assert list(schedule.occurrences(anchor=anchor, after=after, until=until)) == expected
-    latest = expected[-1] if expected else None
-    assert schedule.latest(anchor=anchor, after=after, until=until) == latest
+    last = expected[-1] if expected else None
+    assert latest(schedule, anchor=anchor, after=after, until=until) == last
 
 
 @settings(max_examples=200, deadline=None)
@@ -252,7 +251,7 @@ def test_backwards_is_forwards_reversed(rule: Recurrence, anchor: datetime) -> N
     st.sampled_from(["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu"]),
     st.datetimes(datetime(2008, 1, 1), datetime(2030, 1, 1)),
 )
-def test_rrule_and_dateutils_zones_agree_outside_the_corners(
+def test_rrule_and_dateutils_zones_agree_away_from_transitions(
     rule: Recurrence, name: str, wall: datetime
 ) -> None:
     """The same walls, and the same instants for all that exist once."""
@@ -276,19 +275,19 @@ def test_rrule_and_dateutils_zones_agree_outside_the_corners(
             ours.append(one)
     moved = set(ours) - set(expected)
     assert sorted(set(ours) - moved) == expected
-    # What is ours alone stands at the end of a gap.
+    # Only the app has the occurrences that are moved to the end of a gap.
     for one in moved:
         shown = one.astimezone(schedule.zone).replace(tzinfo=None)
         assert not tz.datetime_exists(shown - timedelta(minutes=1), theirs)
 
 
 def test_an_anchor_in_1970_costs_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The next occurrence is computed from the period's number, never counted up to."""
-    looked_at: list[object] = []
+    # The next occurrence is calculated from the number of the period, without a step for each period.
+    periods: list[object] = []
     days = Recurrence._days
 
     def counted(self: Recurrence, period: int, anchor: datetime) -> object:
-        looked_at.append(period)
+        periods.append(period)
         return days(self, period, anchor)
 
     monkeypatch.setattr(Recurrence, "_days", counted)
@@ -296,4 +295,4 @@ def test_an_anchor_in_1970_costs_no_more(monkeypatch: pytest.MonkeyPatch) -> Non
     for frequency in Frequency:
         schedule = Schedule(rule=Recurrence(frequency=frequency, interval=7))
         assert next(schedule.occurrences(anchor=old, after=ANCHOR, until=END)) > ANCHOR
-    assert len(looked_at) <= 9
+    assert len(periods) <= 9

@@ -1,4 +1,4 @@
-"""What a schedule adds to its rule: a beginning, an end, days that do not count."""
+"""What a schedule adds to its rule: a beginning, an end, and days without occurrences."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import pytest
 from shared.schedules.cron import Cron
 from shared.schedules.exclusions import Exclusions
 from shared.schedules.recurrence import Frequency, Recurrence
-from shared.schedules.schedule import Schedule
+from shared.schedules.schedule import Schedule, delay
 from shared.schedules.zones import find_zone
+from tests.unit.schedules.calls import latest
 
 ANCHOR = datetime(2027, 3, 27, 1, 30, tzinfo=UTC)
 END = datetime(9999, 12, 31, tzinfo=UTC)
@@ -31,8 +32,9 @@ def first(schedule: Schedule, count: int, *, after: datetime = ANCHOR) -> list[s
 def test_instants_of_any_zone_give_occurrences_in_utc(schedule: Schedule) -> None:
     zone = timezone(timedelta(hours=5, minutes=30))
     after, until = ANCHOR, ANCHOR + timedelta(hours=3)
-    here = schedule.latest(anchor=ANCHOR, after=after, until=until)
-    there = schedule.latest(
+    here = latest(schedule, anchor=ANCHOR, after=after, until=until)
+    there = latest(
+        schedule,
         anchor=ANCHOR.astimezone(zone),
         after=after.astimezone(zone),
         until=until.astimezone(zone),
@@ -49,19 +51,22 @@ def test_a_naive_instant_is_an_error(name: str) -> None:
     instants = {"anchor": ANCHOR, "after": ANCHOR, "until": ANCHOR}
     instants[name] = ANCHOR.replace(tzinfo=None)
     with pytest.raises(ValueError, match="has no time zone"):
-        QUARTERLY.latest(**instants)
-    with pytest.raises(ValueError, match="has no time zone"):
         QUARTERLY.occurrences(**instants)
+    with pytest.raises(ValueError, match="has no time zone"):
+        QUARTERLY.planned(**instants)
+    del instants["after"]
+    if name in instants:
+        with pytest.raises(ValueError, match="has no time zone"):
+            QUARTERLY.backwards(**instants)
 
 
-def test_run_at_start_adds_nothing_by_itself() -> None:
-    """The caller adds the anchor: only it knows that it has just been set."""
+def test_run_at_start_adds_nothing_to_the_occurrences() -> None:
     eager = Schedule(rule=QUARTERLY.rule, run_at_start=True)
     until = ANCHOR + timedelta(minutes=14)
-    assert eager.latest(anchor=ANCHOR, after=ANCHOR, until=until) is None
+    assert latest(eager, anchor=ANCHOR, after=ANCHOR, until=until) is None
 
 
-def test_the_definition_is_what_the_anchor_belongs_to() -> None:
+def test_the_definition_has_the_rule_and_the_start_only() -> None:
     assert QUARTERLY.definition == "every 15 minutes"
     assert HOURLY.definition == "cron 0 * * * *"
     start = datetime(2027, 3, 1, 6)
@@ -75,12 +80,14 @@ def test_the_definition_is_what_the_anchor_belongs_to() -> None:
     assert Schedule(rule=QUARTERLY.rule, run_at_start=True).definition == "every 15 minutes"
 
 
-def test_a_start_is_the_first_occurrence_where_only_it_says_the_time() -> None:
+def test_a_start_is_the_first_occurrence_if_no_other_key_gives_a_time() -> None:
     start = datetime(2027, 11, 1, 9)
     monthly = Recurrence(frequency=Frequency.MONTH)
     schedule = Schedule(rule=monthly, start_time=start)
     assert first(schedule, 2) == ["2027-11-01T09:00", "2027-12-01T09:00"]
-    assert schedule.latest(anchor=ANCHOR, after=ANCHOR, until=start.replace(tzinfo=UTC)) is not None
+    assert (
+        latest(schedule, anchor=ANCHOR, after=ANCHOR, until=start.replace(tzinfo=UTC)) is not None
+    )
 
 
 def test_a_start_that_matches_the_pattern_does_not_run_itself_as_in_the_sdk() -> None:
@@ -104,19 +111,19 @@ def test_a_local_start_that_does_not_exist_keeps_its_time_of_day() -> None:
     assert first(schedule, 2) == ["2027-03-28T01:00", "2027-03-29T00:30"]
 
 
-def test_an_end_counts_itself() -> None:
+def test_an_end_can_be_an_occurrence() -> None:
     until = ANCHOR + timedelta(hours=2)
     schedule = Schedule(rule=QUARTERLY.rule, end_time=until)
     assert len(first(schedule, 99)) == 8
-    assert schedule.latest(anchor=ANCHOR, after=ANCHOR, until=END) == until
+    assert latest(schedule, anchor=ANCHOR, after=ANCHOR, until=END) == until
 
 
 @pytest.mark.parametrize(
     ("start", "end", "message"),
     [
         (datetime(2027, 2, 1), datetime(2027, 1, 1), "end_time is before start_time"),
-        (datetime(2027, 2, 1), ANCHOR, "one of start_time and end_time has an offset"),
-        (ANCHOR, datetime(2027, 2, 1), "one of start_time and end_time has an offset"),
+        (datetime(2027, 2, 1), ANCHOR, "only one of start_time and end_time has an offset"),
+        (ANCHOR, datetime(2027, 2, 1), "only one of start_time and end_time has an offset"),
         (
             datetime(2027, 2, 1, 7),
             datetime(2027, 2, 1, 12),
@@ -148,7 +155,7 @@ def test_excluded_days_are_days_of_the_schedules_zone() -> None:
     assert [f"{one:%Y-%m-%dT%H:%M}" for one in islice(last, 3)] == found[::-1]
 
 
-def test_long_exclusions_are_jumped_over_not_stepped_through() -> None:
+def test_long_exclusions_are_skipped_in_one_step() -> None:
     every_minute = Recurrence(frequency=Frequency.MINUTE)
     for span in ("2027-01-01 to 9999-12-31", "0001-01-01 to 9999-12-31"):
         schedule = Schedule(rule=every_minute, exclusions=Exclusions.parse([span]))
@@ -157,25 +164,29 @@ def test_long_exclusions_are_jumped_over_not_stepped_through() -> None:
     assert list(before) == []
 
 
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("2027-02-30", "there is no such day in the calendar"),
-        ("2027-13-01 to 2027-12-01", "there is no such day in the calendar"),
-        ("2027-12-24 to 2027-12-23", "the last day lies before the first"),
-        ("12-24", "an exclusion is a day such as 2027-12-25"),
-        ("2027-12-24T00:00:00Z", "an exclusion is a day such as 2027-12-25"),
-        ("2027-12-24 - 2027-12-26", "an exclusion is a day such as 2027-12-25"),
-    ],
-)
-def test_what_is_no_exclusion_is_refused(text: str, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        Exclusions.parse([text])
-
-
 def test_a_window_begins_at_the_occurrence_before() -> None:
     six = datetime(2027, 3, 29, 4, tzinfo=UTC)
     schedule = Schedule(rule=AT_SIX, exclusions=Exclusions.parse(["2027-03-28"]))
     assert schedule.previous(six, anchor=ANCHOR) == datetime(2027, 3, 27, 5, tzinfo=UTC)
     begun = Schedule(rule=DAILY, start_time=datetime(2027, 3, 29, 4))
     assert begun.previous(six, anchor=ANCHOR) == datetime(2027, 3, 28, 4, tzinfo=UTC)
+
+
+def test_the_extra_occurrence_is_the_registration_with_run_at_start() -> None:
+    eager = Schedule(rule=QUARTERLY.rule, run_at_start=True)
+    assert eager.extra(anchor=ANCHOR) == ANCHOR
+    assert QUARTERLY.extra(anchor=ANCHOR) is None
+    excluded = Schedule(
+        rule=QUARTERLY.rule, run_at_start=True, exclusions=Exclusions.parse(["2027-03-27"])
+    )
+    assert excluded.extra(anchor=ANCHOR) is None
+    over = Schedule(rule=QUARTERLY.rule, run_at_start=True, end_time=ANCHOR - timedelta(minutes=1))
+    assert over.extra(anchor=ANCHOR) is None
+
+
+def test_a_delay_is_the_same_for_the_same_key_and_never_more_than_the_jitter() -> None:
+    jitter = timedelta(seconds=9)
+    delays = {delay(f"{number:032x}", at_most=jitter) for number in range(100)}
+    assert delays == {timedelta(seconds=seconds) for seconds in range(10)}
+    assert delay("f" * 32, at_most=jitter) == delay("f" * 32, at_most=jitter)
+    assert delay("f" * 32, at_most=timedelta()) == timedelta()

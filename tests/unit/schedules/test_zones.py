@@ -1,4 +1,4 @@
-"""Time zones: names, and the corners where the clock is put forward or back."""
+"""Time zones: names, and occurrences at the transitions where the clock is put forward or back."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from shared.schedules.zones import (
     last_wall_until,
     wall_of,
 )
+from tests.unit.schedules.calls import latest
 
 OLD = datetime(1990, 1, 1, tzinfo=UTC)
 
@@ -51,7 +52,7 @@ def test_iana_and_windows_names_are_known(name: str, key: str) -> None:
         ("Sao Paulo", "America/Sao_Paulo"),
     ],
 )
-def test_an_unknown_zone_is_told_with_the_nearest_names(name: str, near: str) -> None:
+def test_an_unknown_zone_is_refused_with_similar_names(name: str, near: str) -> None:
     with pytest.raises(ValueError) as caught:
         find_zone(name)
     assert str(caught.value).startswith("there is no such time zone (did you mean ")
@@ -64,12 +65,12 @@ def test_an_unknown_zone_is_told_with_the_nearest_names(name: str, near: str) ->
 @pytest.mark.parametrize(
     "name", ["", "localtime", "../etc/passwd", "/UTC", "Europe", "A\0", "x" * 9999]
 )
-def test_what_is_no_name_of_a_zone_is_refused(name: str) -> None:
+def test_a_text_that_is_not_a_name_of_a_zone_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match="there is no such time zone"):
         find_zone(name)
 
 
-# Each: zone, wall time, the instant it means (local, with offset), and what kind of wall time it is.
+# Each: zone, wall time, the instant it stands for (local, with offset), and the kind of the wall time.
 WALLS = [
     ("Europe/Berlin", "2027-03-28T01:59", "2027-03-28T01:59+01:00", "plain"),
     ("Europe/Berlin", "2027-03-28T02:00", "2027-03-28T03:00+02:00", "gap"),
@@ -91,7 +92,7 @@ WALLS = [
     ("America/Sao_Paulo", "2018-02-17T23:30", "2018-02-17T23:30-02:00", "twice"),
     ("America/Sao_Paulo", "2027-11-07T00:00", "2027-11-07T00:00-03:00", "plain"),
     ("Asia/Kathmandu", "2027-03-28T02:30", "2027-03-28T02:30+05:45", "plain"),
-    # A whole day: 2011-12-30 was left out.
+    # A whole day: the clock skipped 2011-12-30.
     ("Pacific/Apia", "2011-12-29T23:59", "2011-12-29T23:59-10:00", "plain"),
     ("Pacific/Apia", "2011-12-30T00:00", "2011-12-31T00:00+14:00", "gap"),
     ("Pacific/Apia", "2011-12-30T23:59", "2011-12-31T00:00+14:00", "gap"),
@@ -101,7 +102,7 @@ WALLS = [
 
 
 @pytest.mark.parametrize(("zone", "wall", "instant", "kind"), WALLS)
-def test_what_a_wall_time_means(zone: str, wall: str, instant: str, kind: str) -> None:
+def test_a_wall_time_stands_for_one_instant(zone: str, wall: str, instant: str, kind: str) -> None:
     place, shown = find_zone(zone), datetime.fromisoformat(wall)
     assert instant_of(shown, place).astimezone(place).isoformat(timespec="minutes") == instant
     assert exists(shown, place) is (kind != "gap")
@@ -121,7 +122,7 @@ CRONS = [
     ("Pacific/Apia", "0 9 * * *", "2011-12-29", ["12-29T09:00-10:00", "12-31T00:00+14:00", "12-31T09:00+14:00"]),
     ("Asia/Kathmandu", "0 0 * * *", "2027-03-27T18:00", ["03-28T00:00+05:45", "03-29T00:00+05:45"]),
     ("Australia/Lord_Howe", "15 2 * * *", "2027-10-02T00:00", ["10-03T02:30+11:00", "10-04T02:15+11:00"]),
-    # An hour of * or */n follows elapsed time: an hour that comes twice fires twice, one left out not at all.
+    # An hour of * or */n follows elapsed time: a repeated hour has its occurrences twice, a skipped one has none.
     ("Europe/Berlin", "30 * * * *", "2027-10-30T23:00", ["10-31T01:30+02:00", "10-31T02:30+02:00", "10-31T02:30+01:00", "10-31T03:30+01:00"]),  # noqa: E501 — a row of a table
     ("Europe/Berlin", "30 * * * *", "2027-03-28T00:00", ["03-28T01:30+01:00", "03-28T03:30+02:00"]),
     ("Europe/Berlin", "0 */2 * * *", "2027-03-27T22:30", ["03-28T00:00+01:00", "03-28T04:00+02:00", "03-28T06:00+02:00"]),  # noqa: E501 — a row of a table
@@ -170,7 +171,7 @@ def test_recurrences_in_zones(
 
 
 def check(schedule: Schedule, after: str, expected: list[str]) -> None:
-    """Compare what follows an instant, and that backwards it is the same."""
+    """Compare the occurrences after an instant with the expected ones, forwards and backwards."""
     begin = datetime.fromisoformat(after).replace(tzinfo=UTC)
     found: list[datetime] = []
     until = datetime(2099, 1, 1, tzinfo=UTC)
@@ -193,7 +194,9 @@ walls = st.datetimes(datetime(2005, 1, 1), datetime(2030, 1, 1)).map(
 
 @settings(max_examples=500, deadline=None)
 @given(st.sampled_from(ZONES), walls, walls)
-def test_later_walls_never_mean_earlier_instants(zone: str, one: datetime, two: datetime) -> None:
+def test_later_wall_times_never_stand_for_earlier_instants(
+    zone: str, one: datetime, two: datetime
+) -> None:
     place = find_zone(zone)
     early, late = sorted((one, two))
     assert instant_of(early, place) <= instant_of(late, place)
@@ -203,7 +206,7 @@ def test_later_walls_never_mean_earlier_instants(zone: str, one: datetime, two: 
 
 @settings(max_examples=500, deadline=None)
 @given(st.sampled_from(ZONES), walls, st.integers(-90, 90))
-def test_no_wall_beyond_the_last_one_means_an_instant_that_has_been(
+def test_no_wall_time_after_the_bound_stands_for_a_past_instant(
     zone: str, wall: datetime, minutes: int
 ) -> None:
     place, instant = find_zone(zone), wall.replace(tzinfo=UTC)
@@ -215,14 +218,14 @@ def test_no_wall_beyond_the_last_one_means_an_instant_that_has_been(
 
 
 def elapsed_oracle(cron: Cron, after: datetime, until: datetime) -> list[datetime]:
-    """Look at every minute that passes."""
+    """Return the occurrences by a check of every minute that passes."""
     minute = after.replace(second=0) + timedelta(minutes=1)
     found = []
     in_utc = Schedule(rule=Cron(cron.expression))
     while minute <= until:
         wall = wall_of(minute, cron.zone).replace(fold=0, tzinfo=UTC)
         before = wall - timedelta(seconds=1)
-        if in_utc.latest(anchor=OLD, after=before, until=wall) is not None:
+        if latest(in_utc, anchor=OLD, after=before, until=wall) is not None:
             found.append(minute)
         minute += timedelta(minutes=1)
     return found

@@ -1,4 +1,4 @@
-"""Which blobs belong to a trigger."""
+"""Which blobs match a trigger."""
 
 from __future__ import annotations
 
@@ -51,17 +51,17 @@ def test_a_blob_matches(rule: PathRule, path: str) -> None:
         (
             PathRule("incoming"),
             "incoming/sub/x.csv",
-            "incoming/sub/x.csv lies in a sub-folder of incoming and recursive is off",
+            "incoming/sub/x.csv lies in a sub-folder of incoming and recursive is false",
         ),
         (
             PathRule(""),
             "sub/x.csv",
-            "sub/x.csv lies in a sub-folder of the container and recursive is off",
+            "sub/x.csv lies in a sub-folder of the container and recursive is false",
         ),
         (
             PathRule("incoming"),
             "incoming//x.csv",
-            "incoming//x.csv lies in a sub-folder of incoming and recursive is off",
+            "incoming//x.csv lies in a sub-folder of incoming and recursive is false",
         ),
         (
             PathRule("incoming", include=("*.csv", "*.json")),
@@ -80,7 +80,9 @@ def test_a_blob_matches(rule: PathRule, path: str) -> None:
         ),
     ],
 )
-def test_the_first_condition_that_fails_is_told(rule: PathRule, path: str, reason: str) -> None:
+def test_the_first_condition_that_fails_is_the_reason(
+    rule: PathRule, path: str, reason: str
+) -> None:
     found = rule.mismatch(path)
     assert found is not None
     assert found.reason == reason

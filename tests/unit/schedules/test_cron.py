@@ -11,12 +11,9 @@ from hypothesis import strategies as st
 
 from shared.schedules.cron import MACROS, Cron
 from shared.schedules.schedule import Schedule
+from tests.unit.schedules.calls import at, latest
 
 OLD = datetime(1990, 1, 1, tzinfo=UTC)
-
-
-def at(text: str) -> datetime:
-    return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
 def schedule(expression: str) -> Schedule:
@@ -24,7 +21,7 @@ def schedule(expression: str) -> Schedule:
 
 
 @pytest.mark.parametrize(
-    ("expression", "until", "latest"),
+    ("expression", "until", "expected"),
     [
         ("*/15 * * * *", "2027-03-27T01:30", "2027-03-27T01:30"),
         ("*/15 * * * *", "2027-03-27T01:44:59.999999", "2027-03-27T01:30"),
@@ -38,23 +35,23 @@ def schedule(expression: str) -> Schedule:
         ("  0   0 * *   * ", "2027-03-27T01:30", "2027-03-27T00:00"),
     ],
 )
-def test_the_latest_occurrence_is_found(expression: str, until: str, latest: str) -> None:
-    assert schedule(expression).latest(anchor=OLD, after=OLD, until=at(until)) == at(latest)
+def test_the_latest_occurrence_is_found(expression: str, until: str, expected: str) -> None:
+    assert latest(schedule(expression), anchor=OLD, after=OLD, until=at(until)) == at(expected)
 
 
 def test_the_end_counts_and_the_beginning_does_not() -> None:
     cron, noon = schedule("0 12 * * *"), at("2027-03-27T12:00")
     before = noon - timedelta(seconds=1)
-    assert cron.latest(anchor=OLD, after=before, until=noon) == noon
-    assert cron.latest(anchor=OLD, after=noon, until=noon) is None
-    assert cron.latest(anchor=OLD, after=noon, until=noon + timedelta(hours=1)) is None
+    assert latest(cron, anchor=OLD, after=before, until=noon) == noon
+    assert latest(cron, anchor=OLD, after=noon, until=noon) is None
+    assert latest(cron, anchor=OLD, after=noon, until=noon + timedelta(hours=1)) is None
     assert list(cron.occurrences(anchor=OLD, after=before, until=noon)) == [noon]
     assert list(cron.occurrences(anchor=OLD, after=noon, until=noon)) == []
 
 
 def test_a_range_of_one_is_that_one() -> None:
     noon = at("2027-03-27T12:00")
-    assert schedule("5-5 * * * *").latest(anchor=OLD, after=OLD, until=noon) == at(
+    assert latest(schedule("5-5 * * * *"), anchor=OLD, after=OLD, until=noon) == at(
         "2027-03-27T11:05"
     )
 
@@ -96,12 +93,12 @@ def test_the_hour_field_decides_whether_elapsed_time_is_followed(
     assert Cron(expression).follows_elapsed_time is elapsed
 
 
-def test_the_calendars_end_is_the_last_occurrence() -> None:
+def test_there_is_no_occurrence_beyond_the_calendar() -> None:
     end = datetime(9999, 12, 31, tzinfo=UTC)
     late = datetime(9996, 3, 1, tzinfo=UTC)
     assert list(schedule("0 0 29 2 *").occurrences(anchor=late, after=late, until=end)) == []
     early = datetime(1, 1, 4, tzinfo=UTC)
-    assert schedule("0 0 29 2 *").latest(anchor=early, after=early, until=early) is None
+    assert latest(schedule("0 0 29 2 *"), anchor=early, after=early, until=early) is None
 
 
 @pytest.mark.parametrize(
@@ -112,28 +109,30 @@ def test_the_calendars_end_is_the_last_occurrence() -> None:
         ("0 * * * * *", "and this one has 6;"),
         ("@dayly", "this macro is not known; allowed are @annually, @daily, @hourly, @midnight, "
          "@monthly, @weekly, @yearly, or five fields such as 30 6 * * MON-FRI"),
-        ("@reboot", "for a run when the app first sees the schedule, write run_at_start: true"),
+        ("@reboot", "for a run when the app registers the trigger, write run_at_start: true"),
         ("", "and this one has 0;"),
-        ("60 * * * *", "the field minute cannot be read; allowed are 0-59, *, lists with commas, "
+        ("60 * * * *", "the field minute is not valid; allowed are 0-59, *, lists with commas, "
          "ranges from low to high with -, and steps with /"),
-        ("* 24 * * *", "the field hour cannot be read; allowed are 0-23"),
-        ("* * 0 * *", "the field day-of-month cannot be read; allowed are 1-31, L (the last) and LW"),
-        ("* * * 13 *", "the field month cannot be read; allowed are 1-12 and JAN-DEC"),
-        ("* * * * MOON", "the field day-of-week cannot be read; allowed are 0-7"),
-        ("30-10 * * * *", "the field minute cannot be read"),
-        ("*/0 * * * *", "the field minute cannot be read"),
-        ("1,,2 * * * *", "the field minute cannot be read"),
-        ("-1 * * * *", "the field minute cannot be read"),
-        ("* * * * MON#1/2", "the field day-of-week cannot be read"),
-        ("² * * * *", "the field minute cannot be read"),
+        ("* 24 * * *", "the field hour is not valid; allowed are 0-23"),
+        ("* * 0 * *", "the field day-of-month is not valid; allowed are 1-31, L (the last) and LW"),
+        ("* * * 13 *", "the field month is not valid; allowed are 1-12 and JAN-DEC"),
+        ("* * * * MOON", "the field day-of-week is not valid; allowed are 0-7"),
+        ("30-10 * * * *", "the field minute is not valid"),
+        ("*/0 * * * *", "the field minute is not valid"),
+        ("1,,2 * * * *", "the field minute is not valid"),
+        ("-1 * * * *", "the field minute is not valid"),
+        ("* * * * MON#1/2", "the field day-of-week is not valid"),
+        ("² * * * *", "the field minute is not valid"),
         ("0 0 30 2 *", "the expression can never fire: no day has that day of month, month and "
-         "day of week"),
+         "day of week; change one of these fields"),
         ("0 0 31 4,6 *", "can never fire"),
         ("0 0 */40 * MON#5", "can never fire"),
         ("1," * 300 + "1 * * * *", "a cron expression has at most 500 characters"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_read_or_never_fires_is_refused(expression: str, message: str) -> None:
+def test_an_expression_that_is_not_valid_or_never_fires_is_refused(
+    expression: str, message: str
+) -> None:
     with pytest.raises(ValueError) as caught:
         Cron(expression)
     assert message in str(caught.value)
@@ -170,9 +169,8 @@ instants = st.datetimes(datetime(2020, 1, 1), datetime(2040, 1, 1), timezones=st
 def test_croniter_agrees(expression: str, instant: datetime) -> None:
     cron = schedule(expression)
     moment = instant.replace(microsecond=0)
-    latest = cron.latest(anchor=OLD, after=OLD, until=moment)
     expected = croniter(expression, moment + timedelta(seconds=1)).get_prev(datetime)
-    assert latest == expected
+    assert latest(cron, anchor=OLD, after=OLD, until=moment) == expected
     forward = croniter(expression, moment)
     poller = [forward.get_next(datetime) for _ in range(3)]
     assert list(cron.occurrences(anchor=OLD, after=moment, until=poller[-1])) == poller
@@ -183,6 +181,6 @@ def test_croniter_agrees(expression: str, instant: datetime) -> None:
 def test_the_latest_is_the_last_of_all(expression: str, until: datetime, minutes: int) -> None:
     cron, after = schedule(expression), until - timedelta(minutes=minutes % 3000)
     every = list(cron.occurrences(anchor=OLD, after=after, until=until))
-    assert cron.latest(anchor=OLD, after=after, until=until) == (every[-1] if every else None)
+    assert latest(cron, anchor=OLD, after=after, until=until) == (every[-1] if every else None)
     assert every == sorted(set(every))
     assert all(after < one <= until for one in every)
