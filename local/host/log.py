@@ -1,4 +1,4 @@
-"""The host's log: one line a record, the app's own records with the `extra` fields they carry, on standard error."""
+"""The host's log on standard error: one line for each record."""
 
 from __future__ import annotations
 
@@ -14,22 +14,21 @@ from local.host.runtime import Result
 
 logger = logging.getLogger("host")
 
-_STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
-
 
 class _Format(logging.Formatter):
-    """`time level logger [action] message key=value …`, then the exception."""
+    """The format `time level logger [action] message invocation=…`, followed by the exception.
+
+    A decision's message ends with its fields (`core.telemetry`), as it arrives in Azure.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
         created = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
-        extra = {key: item for key, item in record.__dict__.items() if key not in _STANDARD}
-        action = extra.pop("action", None)
+        action = record.__dict__.get("action")
         invocation = invocation_id_cv.get()
-        if invocation is not None:
-            extra["invocation"] = invocation
         parts = [created.replace("+00:00", "Z"), f"{record.levelname:<7}", record.name]
         parts += [f"[{action}]"] if action else []
-        parts += [record.getMessage(), *(f"{key}={item}" for key, item in extra.items())]
+        parts += [record.getMessage()]
+        parts += [f"invocation={invocation}"] if invocation is not None else []
         line = " ".join(parts)
         if record.exc_info:
             line += "\n" + self.formatException(record.exc_info)
@@ -37,22 +36,22 @@ class _Format(logging.Formatter):
 
 
 def configure_logging() -> None:
-    """Write everything from INFO on to standard error, as the worker does: it drops DEBUG by default."""
+    """Write records from INFO upwards to standard error. The real worker also drops DEBUG by default."""
     handler = logging.StreamHandler()
     handler.setFormatter(_Format())
     logging.basicConfig(level=logging.INFO, handlers=[handler])
-    # The runtime announces every invocation, azure-core every request of the host's own polling.
+    # The runtime logs every invocation, and azure-core every request of the host's own polling.
     for name in ("azure.functions", "azure.core.pipeline.policies.http_logging_policy"):
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def run_logged(function: str, reason: str, call: Callable[[str], Result]) -> Result:
-    """Carry out one invocation and log one line about it.
+    """Call a function, log one line about the call, and return its result.
 
     Args:
         function: The function's name.
-        reason: Why it is called, for a person.
-        call: Carries it out, given the invocation's id.
+        reason: Why it is called, for the log.
+        call: Makes the call with the invocation's id.
     """
     invocation = str(uuid.uuid4())
     start = time.monotonic()
