@@ -24,7 +24,9 @@ def test_the_generated_files_are_up_to_date() -> None:
     assert result.exit_code == 0, result.output
 
 
-def test_stale_files_are_reported_and_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stale_files_are_reported_and_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(reference, "ROOT", tmp_path)
     monkeypatch.setattr(reference, "SCHEMA_FILE", tmp_path / "triggers.schema.json")
     monkeypatch.setattr(reference, "REFERENCE_FILE", tmp_path / "docs" / "page.md")
