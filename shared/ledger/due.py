@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import datetime
 
@@ -11,6 +12,8 @@ from shared.ledger import rows
 from shared.ledger.submissions import Submissions
 from shared.ledger.table.guarded import GuardedTable, unavailable
 from shared.ledger.table.protocol import Delete, Merge, Page, RowConflict, TableUnavailable
+
+_SUBMISSION_KEY = re.compile(r"sub:[0-9A-Za-z]{1,64}")
 
 
 class DueRows:
@@ -62,7 +65,9 @@ class DueRows:
         Raises:
             LedgerUnavailable: The table did not answer.
         """
-        page = self._table.page("sub:", "sub;", limit=limit, continuation=position or None)
+        # A position that is no key, because the row was edited, could be refused for ever. The walk begins anew then.
+        after = position if _SUBMISSION_KEY.fullmatch(position) else None
+        page = self._table.page("sub:", "sub;", limit=limit, continuation=after)
         for row in page.rows:
             try:
                 submission = rows.decode_submission(row)

@@ -137,11 +137,6 @@ def decode_reference(row: Row) -> ReferenceRun | None:
     )
 
 
-def after(key: str | None) -> str | None:
-    """Return the start of the range after a row's key. All keys of one kind have the same length."""
-    return f"{key}!" if key else None
-
-
 def encode_index(submission: Submission) -> dict[str, Value]:
     """Return the properties of a submission's `due:` and `attention:` rows."""
     return {"trigger": submission.trigger, "state": submission.state.value}

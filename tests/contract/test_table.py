@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -162,6 +163,25 @@ def test_pages_follow_each_other_in_key_order_within_the_range(make_table: MakeT
         if continuation is None:
             break
     assert found == [f"due:{n:02}" for n in range(5, 42)]
+
+
+def test_a_page_ends_with_its_last_key_also_if_that_row_is_deleted_meanwhile(
+    make_table: MakeTable,
+) -> None:
+    table = make_table()
+    table.transact([Insert(f"sub:{n}", {}) for n in range(5)])
+    page = table.page("sub:", "sub;", limit=2)
+    assert page.continuation == "sub:1"
+    table.transact([Delete("sub:1"), Delete("sub:2")])
+    page = table.page("sub:", "sub;", limit=2, continuation=page.continuation)
+    assert ([row.key for row in page.rows], page.continuation) == (["sub:3", "sub:4"], None)
+
+
+def test_a_page_says_the_services_own_time_if_it_is_known(make_table: MakeTable) -> None:
+    table = make_table()
+    table.transact([Insert("sub:1", {})])
+    date = table.page("sub:", "sub;").date
+    assert date is None or abs(datetime.now(UTC) - date) < timedelta(minutes=2)
 
 
 def test_of_64_threads_that_insert_one_row_one_wins(make_table: MakeTable) -> None:

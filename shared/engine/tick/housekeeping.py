@@ -21,7 +21,9 @@ VERSIONS_PER_TICK = 5
 def keep_house(
     services: Services, state: TickState, version: VersionState, *, now: datetime
 ) -> None:
-    """Repair some submissions, count those that need attention, and record where the walk goes on.
+    """Repair some submissions, count those that need attention, and record this and how far the tick has come.
+
+    A chore that fails keeps no watermark from being recorded.
 
     Args:
         services: The app's parts.
@@ -33,9 +35,12 @@ def keep_house(
         LedgerUnavailable: The chores are not done. The next tick does them.
     """
     ledger = services.ledger
-    position = ledger.due.repair(state.repair_position, now=now, limit=REPAIR_ROWS)
-    dead, held = ledger.listings.count_attention()
-    ledger.tick.write(replace(state, repair_position=position, dead=dead, held=held), version)
+    try:
+        position = ledger.due.repair(state.repair_position, now=now, limit=REPAIR_ROWS)
+        dead, held = ledger.listings.count_attention()
+        state = replace(state, repair_position=position, dead=dead, held=held)
+    finally:
+        ledger.tick.write(state, version)
 
 
 def forget_versions(services: Services, before: TickState) -> None:

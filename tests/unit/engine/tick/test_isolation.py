@@ -16,6 +16,7 @@ from shared.core.trigger_state import TriggerState
 from shared.engine.accept import skip
 from shared.engine.services import Services
 from shared.engine.tick import tick as tick_module
+from shared.ledger.due import DueRows
 from shared.ledger.table.protocol import Insert, Merge, Row
 from shared.ledger.triggers import TriggerRows
 from shared.operations.triggers import report_trigger, report_triggers
@@ -238,3 +239,29 @@ def test_a_ledger_that_fails_while_skipping_moves_no_watermark(make_bench: MakeB
         State.SKIPPED,
         State.SUBMITTED,
     }
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError("a bug"), LedgerUnavailable("refused")])
+def test_a_chore_that_fails_keeps_no_watermark_from_moving(
+    make_bench: MakeBench, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    bench = make_bench(TWO)
+    bench.app.tick()
+    monkeypatch.setattr(DueRows, "repair", fail)
+    bench.clock.advance(minutes=1)
+    with pytest.raises((ExceptionGroup, LedgerUnavailable)):
+        bench.app.tick()
+    tick = bench.app.services.ledger.tick.read()
+    assert tick.last == bench.clock.now()
+    assert [one.watermark for one in tick.versions.values()] == [bench.clock.now()]
+
+
+def test_the_repair_walk_begins_anew_at_a_position_that_is_no_key(make_bench: MakeBench) -> None:
+    bench = make_bench(TWO)
+    bench.app.tick()
+    bench.table.view().transact([Merge("tick", {"repair_position": '{"PartitionKey": "v1"}'})])
+    ticks(bench, 1)
+    assert bench.app.services.ledger.tick.read().repair_position == ""
