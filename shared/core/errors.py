@@ -17,6 +17,7 @@
     │   └── BodyTooLarge          the rendered body is larger than the ledger can hold
     ├── CallError                 a call to Azure ML got no complete answer
     │   └── NotSent               the request definitely never left this process
+    ├── ClockAhead                this instance's clock is far ahead of the ledger's
     ├── LedgerError               a row of the ledger cannot be read, because it was edited
     │   ├── NewerRow              a newer version of the app wrote the row
     │   └── TriggerUnreadable     it is a trigger's row
@@ -202,6 +203,10 @@ class NotSent(CallError):
 
     def __init__(self, message: str, *, request_id: str) -> None:
         super().__init__(message, request_id=request_id, sent=False)
+
+
+class ClockAhead(TriggersError):
+    """The clock of this instance is far ahead of the ledger's. A tick would record the future."""
 
 
 class LedgerError(TriggersError):

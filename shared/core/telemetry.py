@@ -37,6 +37,8 @@ class Action(StrEnum):
     TRIGGER_OVERRIDDEN = "trigger_overridden"
     TRIGGER_UNREADABLE = "trigger_unreadable"
     TRIGGER_FAILED = "trigger_failed"
+    CLOCK_AHEAD = "clock_ahead"
+    STORED_TIME_AHEAD = "stored_time_ahead"
     ROW_UNREADABLE = "row_unreadable"
     TICK_ENDED = "tick_ended"
     WORKSPACE_CALL = "workspace_call"

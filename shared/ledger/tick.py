@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import batched, count, takewhile
 
@@ -57,6 +57,8 @@ class TickState:
     """How many submissions were `held`."""
     versions: Mapping[str, VersionState] = field(default_factory=dict)
     """How far they came with each version."""
+    ledger_time: datetime | None = field(default=None, compare=False)
+    """The time of the table service when this was read. None: it did not say it."""
 
     def watermark(self, pair: bytes) -> datetime | None:
         """Return the latest common watermark that covers a schedule of a trigger. None: none does."""
@@ -84,13 +86,14 @@ class TickRows:
         Raises:
             LedgerUnavailable: The table did not answer.
         """
-        found = {row.key: row for row in self._table.range(*rows.TICKS)}
+        pages = list(self._table.pages(*rows.TICKS))
+        found = {row.key: row for page in pages for row in page.rows}
         shared = found.pop(rows.TICK_KEY, None)
         versions = {
             key.removeprefix(rows.version_key("")): _decode_version(row)
             for key, row in found.items()
         }
-        return _decode(shared, versions)
+        return replace(_decode(shared), versions=versions, ledger_time=pages[0].date)
 
     def write(self, state: TickState, version: VersionState) -> None:
         """Record how far a tick came.
@@ -141,14 +144,13 @@ def _encode(state: TickState) -> dict[str, Value]:
     return values
 
 
-def _decode(row: Row | None, versions: Mapping[str, VersionState]) -> TickState:
+def _decode(row: Row | None) -> TickState:
     values = row.values if row is not None else {}
     return TickState(
         last=rows.read_instant_or_none(values.get("last")),
         repair_position=str(values.get("repair_position") or ""),
         dead=_count(values.get("dead")),
         held=_count(values.get("held")),
-        versions=versions,
     )
 
 

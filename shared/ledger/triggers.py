@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from shared.core.clocks import is_ahead
 from shared.core.errors import TriggerUnreadable
 from shared.core.telemetry import Action, log_decision
 from shared.core.times import print_instant
@@ -84,17 +85,23 @@ class TriggerRows:
         return self._remember([state])[registration.name]
 
     def register_all(
-        self, registrations: Iterable[Registration], *, last_tick: datetime | None = None
+        self,
+        registrations: Iterable[Registration],
+        *,
+        last_tick: datetime | None = None,
+        ledger_time: datetime | None = None,
     ) -> Mapping[str, TriggerState]:
         """Do what a tick needs of all triggers of its file, past the cache, with one query.
 
-        New triggers are registered, also those that the ticks went on without for two hours. Every half hour the others
-        are noted as seen. Either takes one write for 100 triggers. Registrations that are long gone are deleted.
-        A row that cannot be read is logged. Its trigger's state has an `error`, and the others go on.
+        New triggers are registered. So are those that the ticks went on without for two hours, and those that a clock
+        far ahead has registered. Every half hour the others are noted as seen. Either takes one write for 100 triggers.
+        Registrations that are long gone are deleted. A row that cannot be read is logged. Its trigger's state has an
+        `error`, and the others go on.
 
         Args:
             registrations: All triggers of today's file.
             last_tick: When the last tick of any version of the file was.
+            ledger_time: The time of the table service. None: it is not known.
 
         Raises:
             LedgerUnavailable: The table did not answer.
@@ -111,7 +118,9 @@ class TriggerRows:
                 states.append(state)
             elif not state.is_registered:
                 new.append(state)
-            elif _is_absent(state.seen_at, ABSENT_AFTER, last_tick):
+            elif _is_absent(state.seen_at, ABSENT_AFTER, last_tick) or is_ahead(
+                state.registered_at, ledger_time
+            ):
                 new.append(_registered_anew(state, registration))
             elif registration.time - state.seen_at > SEEN_EVERY:
                 seen.append(state)

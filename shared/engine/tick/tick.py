@@ -25,6 +25,7 @@ from shared.core.trigger_state import TriggerState, digest_pair
 from shared.engine.accept import accept, skip
 from shared.engine.send import send
 from shared.engine.services import Services
+from shared.engine.tick.clocks import believe_states, believe_ticks, check_clock
 from shared.engine.tick.due import DueReport, work_off_due
 from shared.engine.tick.housekeeping import forget_versions, keep_house
 from shared.engine.tick.occurrences import Plan, plan_occurrences
@@ -62,15 +63,25 @@ def run_tick(services: Services, *, budget: timedelta = BUDGET) -> TickReport:
         budget: How long the tick may take. It finishes what it has begun.
 
     Raises:
+        ClockAhead: This instance's clock is far ahead. Nothing is recorded.
         Unavailable: Something is not recorded. What was claimed is sent first. The next tick does the rest.
         ExceptionGroup: Some triggers met unexpected errors. The others went on.
     """
     until = services.monotonic() + budget.total_seconds()
     now = services.clock()
-    before = services.ledger.tick.read()
-    registrations = [one.registration(now) for one in services.config.triggers.values()]
-    states = services.ledger.triggers.register_all(registrations, last_tick=before.last)
-    plan = plan_occurrences(services.config, states, common=before.watermark, now=now)
+    stored = services.ledger.tick.read()
+    check_clock(now, stored.ledger_time)
+    before = believe_ticks(stored)
+    states = services.ledger.triggers.register_all(
+        (trigger.registration(now) for trigger in services.config.triggers.values()),
+        last_tick=before.last,
+        ledger_time=before.ledger_time,
+    )
+    believed = believe_states(states, before.ledger_time)
+    plan = plan_occurrences(services.config, believed, common=before.watermark, now=now)
+    for name, one in believed.items():
+        if one.watermark != states[name].watermark:
+            plan.watermarks.setdefault(name, one.watermark)
     failures = _Failures()
     claimed, recorded = _record(services, plan, states, failures)
     state, version = replace(before, last=now), _version(services, before, now, recorded=recorded)

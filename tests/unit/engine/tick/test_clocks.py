@@ -12,10 +12,13 @@ from hypothesis import strategies as st
 
 from local.testing.app import HEAD, NOON, Bench, bench
 from local.testing.memory_table import Fault
-from shared.core.errors import LedgerUnavailable
+from shared.core.errors import ClockAhead, LedgerUnavailable
 from shared.core.submissions import State
+from shared.core.trigger_state import GRACE
 from shared.engine.tick import occurrences
 from shared.ledger.ledger import Ledger
+from shared.ledger.table.protocol import Merge
+from shared.operations.triggers import override
 
 type MakeBench = Callable[..., Bench]
 
@@ -146,3 +149,103 @@ def test_every_occurrence_is_recorded_once_however_clocks_differ_and_go_back(
     ran = [one for one in cut.submissions() if one.state is not State.SKIPPED]
     assert len(cut.workspace.bodies) <= len(ran)
     assert {one.id for one in cut.submissions() if one.trigger == "a"} <= {one.id for one in ran}
+
+
+TWO_DAYS = timedelta(hours=51)
+
+
+@pytest.fixture
+def dated(make_bench: MakeBench) -> Bench:
+    """Return an app that has ticked, and whose table says its own time."""
+    found = make_bench(EVERY_MINUTE.replace("* * * * *", "*/10 * * * *"))
+    found.table.clock = found.clock.now
+    found.app.tick()
+    return found
+
+
+def pass_time(found: Bench, minutes: int) -> None:
+    for _ in range(minutes):
+        found.clock.advance(minutes=1)
+        found.app.tick()
+
+
+def actions(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [str(record.__dict__.get("action")) for record in caplog.records]
+
+
+@pytest.mark.parametrize("seconds", [-100_000, -301, 0, 299])
+def test_a_clock_that_is_not_far_ahead_ticks(dated: Bench, seconds: int) -> None:
+    dated.restarted(skew=timedelta(seconds=seconds)).app.tick()
+    pass_time(dated, 20)
+    assert recorded(dated) == at(10, 20)
+
+
+@pytest.mark.parametrize("skew", [timedelta(seconds=302), TWO_DAYS])
+def test_a_tick_whose_clock_is_ahead_of_the_tables_refuses_and_records_nothing(
+    dated: Bench, caplog: pytest.LogCaptureFixture, skew: timedelta
+) -> None:
+    ahead = dated.restarted(skew=skew)
+    before = [(row.key, row.etag) for row in dated.table.rows("")]
+    with pytest.raises(ClockAhead, match="ahead of the ledger's"):
+        ahead.app.tick()
+    assert [(row.key, row.etag) for row in dated.table.rows("")] == before
+    assert "clock_ahead" in actions(caplog)
+    pass_time(dated, 20)
+    assert recorded(dated) == at(10, 20)
+
+
+def test_a_watermark_that_is_ahead_of_the_tables_time_is_cut(
+    dated: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    dated.table.clock = None
+    dated.restarted(skew=TWO_DAYS).app.tick()
+    count = len(recorded(dated))
+    dated.table.clock = dated.clock.now
+    pass_time(dated, 30)
+    assert "stored_time_ahead" in actions(caplog)
+    assert set(at(10, 20, 30)) <= set(recorded(dated))
+    assert len(recorded(dated)) == count  # the clock that was ahead has recorded them, too
+    versions = dated.app.services.ledger.tick.read().versions
+    assert [one.watermark for one in versions.values()] == [dated.clock.now()]
+    caplog.clear()
+    pass_time(dated, 1)
+    assert "stored_time_ahead" not in actions(caplog)
+
+
+@pytest.mark.parametrize("row", ["tick:", "trigger:t:"])
+def test_no_stored_time_that_is_ahead_skips_what_comes(dated: Bench, row: str) -> None:
+    far = "2027-03-29T15:00:00Z"
+    key = dated.table.rows(row)[0].key
+    dated.table.view().transact([Merge(key, {"watermark": far}), Merge("tick", {"last": far})])
+    pass_time(dated, 30)
+    assert recorded(dated) == at(10, 20, 30)
+    assert own_watermark(dated) is None
+
+
+def test_enabled_by_a_clock_that_is_ahead_counts_from_now(dated: Bench) -> None:
+    ahead = dated.restarted(skew=TWO_DAYS)
+    override(ahead.app.services, "t", False)
+    override(ahead.app.services, "t", True)
+    pass_time(dated, 30)
+    assert recorded(dated) == at(10, 20, 30)
+
+
+def test_a_registration_by_a_clock_that_is_ahead_counts_as_new(make_bench: MakeBench) -> None:
+    found = make_bench(EVERY_MINUTE + "b: {pipeline: scoring, blob: {datastore: lake}}\n")
+    found.table.clock = found.clock.now
+    ahead = found.restarted(skew=TWO_DAYS)
+    for trigger in found.config.triggers.values():
+        ahead.app.services.ledger.triggers.register(
+            trigger.registration(found.clock.now() + TWO_DAYS)
+        )
+    pass_time(found, 3)
+    assert recorded(found) == at(2, 3)
+    states = found.app.services.ledger.triggers.read_states(
+        [found.config.triggers["b"].registration(found.clock.now())]
+    )
+    assert states["b"].cutoff == NOON + timedelta(minutes=1) - GRACE
+
+
+def test_without_a_date_of_the_table_every_clock_ticks(make_bench: MakeBench) -> None:
+    found = make_bench(EVERY_MINUTE)
+    found.restarted(skew=TWO_DAYS).app.tick()
