@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from shared.core.errors import WorkspaceUnavailable
-from shared.core.runs import RunGone
+from shared.core.runs import ReferenceRun, RunGone
 from shared.core.submissions import Submission
 from shared.core.transitions import (
     Change,
@@ -52,14 +52,18 @@ def search(services: Services, submission: Submission) -> Submission:
         experiment=submission.experiment,
         correlation_id=submission.correlation_id,
         reference=reference.correlation_id if reference else None,
+        newer=_newer_run(services, submission, reference),
     )
     if found.runs:
-        # The run is a fact, so it is recorded in any state of the row.
-        after = submissions.update(submission, lambda row: adopt(row, found.runs, now=now))
+        # The runs are facts, so they are recorded in any state of the row.
+        after = submissions.update(
+            submission, partial(adopt, runs=found.runs, generation=submission.generation, now=now)
+        )
         log_state(after)
         return after
-    saw = reference.started if reference and found.saw_reference else None
-    return _record(services, submission, lambda row: record_search(row, (), saw=saw, now=now))
+    return _record(
+        services, submission, partial(record_search, found=found, reference=reference, now=now)
+    )
 
 
 def poll(services: Services, submission: Submission) -> Submission:
@@ -71,6 +75,17 @@ def poll(services: Services, submission: Submission) -> Submission:
         LedgerUnavailable: It is not recorded. The next tick polls again.
     """
     return _record(services, submission, _status(services, submission))
+
+
+def _newer_run(
+    services: Services, submission: Submission, reference: ReferenceRun | None
+) -> ReferenceRun | None:
+    """Return a run of the workspace that started after the lost POST had ended, if the reference run did not."""
+    ended = submission.post_deadline
+    if ended is None or (reference is not None and reference.started > ended):
+        return None
+    newest = services.ledger.submissions.workspace_reference_run(submission.workspace_digest)
+    return newest if newest is not None and newest.started > ended else None
 
 
 def _status(services: Services, submission: Submission) -> Change:

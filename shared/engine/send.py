@@ -46,11 +46,16 @@ def send(services: Services, submission: Submission) -> Submission:
         log_state(held)
         return held
     outcome = _post(services, pipeline, submission.body, submission.claimed_at)
-    generation, policy = submission.generation, services.config.policy(submission.trigger)
+    policy = services.config.policy(submission.trigger)
     settled = services.ledger.submissions.update(
         submission,
         lambda row: settle(
-            row, outcome, generation=generation, now=services.clock(), policy=policy
+            row,
+            outcome,
+            generation=submission.generation,
+            lease_id=submission.lease_id,
+            now=services.clock(),
+            policy=policy,
         ),
     )
     log_state(settled, outcome)

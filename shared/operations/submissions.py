@@ -87,6 +87,7 @@ def replay(
             pipeline=pipeline.name,
             kind=pipeline.kind,
             endpoint_digest=pipeline.endpoint_digest,
+            workspace_digest=pipeline.workspace_digest,
             now=now,
         )
         return with_decision(after, Decision(time=now, action="replay", by=by))
