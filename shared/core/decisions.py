@@ -1,4 +1,4 @@
-"""What people may decide about a submission: replay or drop it. Each is a check and a transition."""
+"""What people may decide about a submission: replay, resume or drop it. Each is a check and a transition."""
 
 from __future__ import annotations
 
@@ -91,8 +91,33 @@ def replayed(
         run_id=None,
         run_status=None,
         run_created=None,
+        poll_since=None,
+        gone_since=None,
     )
     return lease(again, now=now)
+
+
+def resumed(submission: Submission, *, now: datetime) -> Submission:
+    """Return a `held` submission with a run as a person resumed it: the app polls the run again, at once.
+
+    Raises:
+        NotAllowed: It is not held, or it has no run.
+    """
+    if submission.state is not State.HELD or submission.run_id is None:
+        run = "a run" if submission.run_id else "no run"
+        raise NotAllowed(
+            f"submission {submission.id} is {submission.state} and has {run}; only held submissions with a run are "
+            "resumed"
+        )
+    return replace(
+        submission,
+        state=State.SUBMITTED,
+        reason=None,
+        poll_since=now,
+        gone_since=None,
+        due=now,
+        updated=now,
+    )
 
 
 def dropped(submission: Submission, *, now: datetime) -> Submission:
@@ -106,4 +131,6 @@ def dropped(submission: Submission, *, now: datetime) -> Submission:
             f"submission {submission.id} is {submission.state}; only dead and held submissions are dropped"
         )
     reason = f"dropped by a person; it was {submission.state}: {submission.reason}"
+    if submission.run_id is not None:
+        reason += f". Run {submission.run_id} goes on, and the app no longer polls it"
     return replace(submission, state=State.SKIPPED, reason=reason, due=None, updated=now)

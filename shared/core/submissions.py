@@ -107,7 +107,7 @@ class Decision:
     time: datetime
     """When."""
     action: str
-    """`submit`, `run_now`, `replay`, `drop` or `cancel`."""
+    """`submit`, `run_now`, `replay`, `resume`, `drop` or `cancel`."""
     by: str | None = None
     """The caller's name, if roles are on."""
 
@@ -171,6 +171,10 @@ class Submission:
     """The run's last known status."""
     run_created: datetime | None = None
     """When the run was created at the earliest."""
+    poll_since: datetime | None = None
+    """When the app began to poll the run: when it learnt of the run, or when a person resumed the polling."""
+    gone_since: datetime | None = None
+    """Since when Azure ML has not known the run. None: it knew the run at the last poll."""
     duplicates: tuple[str, ...] = ()
     """Runs that were started besides `run_id`."""
     decisions: tuple[Decision, ...] = ()

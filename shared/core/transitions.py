@@ -36,6 +36,12 @@ FIRST_POLL = timedelta(minutes=1)
 LONGEST_POLL = timedelta(minutes=10)
 """A run is polled after the first wait, then after half its age, at most after the longest wait."""
 
+POLL_FOR = timedelta(days=30)
+"""How long the app polls a run that does not end before a person must decide."""
+
+GONE_FOR = timedelta(hours=24)
+"""How long the app polls a run that Azure ML does not know before a person must decide."""
+
 MIN_CONCLUSIVE_SEARCHES = 3
 """Conclusive searches that must find no run before the submission is sent again."""
 
@@ -245,6 +251,7 @@ def _started(
         run_status=outcome.run_status,
         # No POST of this lease was sent before the lease, and none of this generation before the generation.
         run_created=(submission.lease_start if own else None) or submission.started_trying,
+        poll_since=now,
         due=now + FIRST_POLL,
     )
 
@@ -349,6 +356,7 @@ def _adopt_first(submission: Submission, run: RunFacts, now: datetime) -> Submis
         run_id=run.id,
         run_status=run.status,
         run_created=min(run.created or submission.started_trying, latest),
+        poll_since=now,
         due=now + FIRST_POLL,
         updated=now,
     )
@@ -374,19 +382,32 @@ def _too_early(submission: Submission, ended: timedelta) -> str:
 
 
 def record_poll(submission: Submission, run: RunFacts, *, now: datetime) -> Submission:
-    """Return a `submitted` submission after its run was polled."""
-    seen = replace(submission, run_status=run.status, updated=now)
+    """Return a `submitted` submission after its run was polled. An undocumented status is not final."""
+    seen = replace(submission, run_status=run.status, reason=None, gone_since=None, updated=now)
     if run.final:
         return replace(seen, state=State.FINISHED, reason=run.error, due=None)
-    if not run.known:
-        return hold(seen, f"the run's status {run.status!r} is not documented", now=now)
     return poll_later(seen, now=now)
 
 
+def record_gone(submission: Submission, reason: str, *, now: datetime) -> Submission:
+    """Return a `submitted` submission whose run Azure ML did not know at this poll."""
+    since = submission.gone_since or now
+    gone = replace(submission, reason=reason, gone_since=since)
+    if now >= since + GONE_FOR:
+        return hold(gone, f"{reason}, and has not for {print_duration(GONE_FOR)}", now=now)
+    return poll_later(gone, now=now)
+
+
 def poll_later(submission: Submission, *, now: datetime) -> Submission:
-    """Return a `submitted` submission whose run is polled again later."""
-    started = max((attempt.time for attempt in submission.attempts), default=submission.created)
-    return replace(submission, due=now + _growing(now - started), updated=now)
+    """Return a `submitted` submission whose run is polled again later, or `held` if it was polled long enough."""
+    age = now - (submission.poll_since or submission.created)
+    if age >= POLL_FOR:
+        reason = (
+            f"its run has not ended in {print_duration(POLL_FOR)} of polling; its last known status is "
+            f"{submission.run_status}"
+        )
+        return hold(submission, reason, now=now)
+    return replace(submission, due=now + _growing(age), updated=now)
 
 
 def hold(submission: Submission, reason: str | None, *, now: datetime) -> Submission:

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import logging
 from functools import partial
 
 from shared.core.errors import WorkspaceUnavailable
-from shared.core.runs import ReferenceRun, RunGone
+from shared.core.runs import ReferenceRun, RunGone, is_documented
 from shared.core.submissions import Submission
+from shared.core.telemetry import Action, log_decision
 from shared.core.transitions import (
     Change,
     adopt,
     hold,
     mark_ambiguous,
     poll_later,
+    record_gone,
     record_poll,
     record_search,
     unless_moved_on,
 )
 from shared.engine.send import log_state, moved_away
 from shared.engine.services import Services
+
+logger = logging.getLogger(__name__)
 
 VANISHED = "the process that held the lease recorded no outcome: a run may have started"
 
@@ -69,12 +74,14 @@ def search(services: Services, submission: Submission) -> Submission:
 def poll(services: Services, submission: Submission) -> Submission:
     """Ask for the status of a `submitted` submission's run, and record it.
 
-    If the workspace does not answer, the run is polled again later. A run that Azure ML does not know is held.
+    If the workspace does not answer, or does not know the run, the run is polled again later.
 
     Raises:
         LedgerUnavailable: It is not recorded. The next tick polls again.
     """
-    return _record(services, submission, _status(services, submission))
+    after = _record(services, submission, _status(services, submission))
+    _log_undocumented(submission, after)
+    return after
 
 
 def _newer_run(
@@ -97,11 +104,25 @@ def _status(services: Services, submission: Submission) -> Change:
     try:
         run = services.workspace.status(pipeline, submission.run_id)
     except RunGone as error:
-        reason = f"its run cannot be polled: {error}"
-        return lambda row: hold(row, reason, now=now)
+        return partial(record_gone, reason=str(error), now=now)
     except WorkspaceUnavailable:
         return partial(poll_later, now=now)  # the transport has logged the call
     return lambda row: record_poll(row, run, now=now)
+
+
+def _log_undocumented(before: Submission, after: Submission) -> None:
+    """Log a status that is not documented, once: when it is first seen."""
+    status = after.run_status
+    if status is None or status == before.run_status or is_documented(status):
+        return
+    log_decision(
+        logger,
+        Action.RUN_STATUS_UNDOCUMENTED,
+        f"run {after.run_id} of submission {after.id} has the status {status!r}, which is not documented: it counts as "
+        "not final",
+        {"trigger": after.trigger, "submission": after.id, "run": after.run_id},
+        level=logging.WARNING,
+    )
 
 
 def _record(services: Services, submission: Submission, change: Change) -> Submission:

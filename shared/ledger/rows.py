@@ -196,6 +196,8 @@ def encode_submission(submission: Submission, *, token: str) -> dict[str, Value]
         "run_id": _text(submission.run_id),
         "run_status": _text(submission.run_status),
         "run_created": print_optional(submission.run_created),
+        "poll_since": print_optional(submission.poll_since),
+        "gone_since": print_optional(submission.gone_since),
         "duplicates": json.dumps(submission.duplicates),
         "decisions": json.dumps([_encode_decision(one) for one in submission.decisions]),
         "status_token": _text(submission.status_token),
@@ -254,6 +256,8 @@ def decode_submission(row: Row) -> Submission:
             run_id=str(values["run_id"]) or None,
             run_status=str(values["run_status"]) or None,
             run_created=read_optional(values.get("run_created")),
+            poll_since=read_optional(values.get("poll_since")),
+            gone_since=read_optional(values.get("gone_since")),
             duplicates=tuple(json.loads(str(values["duplicates"]))),
             decisions=tuple(
                 _decode_decision(item) for item in json.loads(str(values.get("decisions", "[]")))
