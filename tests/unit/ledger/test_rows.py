@@ -48,6 +48,8 @@ FULL = replace(
     run_id="run-1",
     run_status="Running",
     run_created=NOON + timedelta(minutes=1),
+    poll_since=NOON + timedelta(minutes=2),
+    gone_since=NOON + timedelta(minutes=3),
     duplicates=("run-2", "run-3"),
     decisions=(Decision(time=NOON, action="replay", by="ada"), Decision(time=NOON, action="drop")),
     status_token="token",
