@@ -46,11 +46,16 @@ def send(services: Services, submission: Submission) -> Submission:
         log_state(held)
         return held
     outcome = _post(services, pipeline, submission.body, submission.claimed_at)
-    generation, policy = submission.generation, services.config.policy(submission.trigger)
+    policy = services.config.policy(submission.trigger)
     settled = services.ledger.submissions.update(
         submission,
         lambda row: settle(
-            row, outcome, generation=generation, now=services.clock(), policy=policy
+            row,
+            outcome,
+            generation=submission.generation,
+            lease_id=submission.lease_id,
+            now=services.clock(),
+            policy=policy,
         ),
     )
     log_state(settled, outcome)
@@ -90,8 +95,7 @@ def log_state(submission: Submission, outcome: Outcome | None = None) -> None:
     }
     if submission.state in _ACTIONS:
         action, level = _ACTIONS[submission.state]
-        why = f"run {submission.run_id}" if submission.run_id else submission.reason
-        log_decision(logger, action, f"{about} is {submission.state}: {why}", ids, level=level)
+        log_decision(logger, action, f"{about} is {_describe(submission)}", ids, level=level)
     if submission.duplicates:
         others = ", ".join(submission.duplicates)
         log_decision(
@@ -101,6 +105,13 @@ def log_state(submission: Submission, outcome: Outcome | None = None) -> None:
             ids,
             level=logging.ERROR,
         )
+
+
+def _describe(submission: Submission) -> str:
+    """Return the state, with the run and the reason if there are any."""
+    ended = f" ({submission.run_status})" if submission.state is State.FINISHED else ""
+    run = f"run {submission.run_id}{ended}" if submission.run_id else None
+    return ": ".join(part for part in (submission.state, run, submission.reason) if part)
 
 
 def _post(services: Services, pipeline: Pipeline, body: bytes, claimed_at: float) -> Outcome:

@@ -93,14 +93,18 @@ def preview_backfill(
         NotAllowed: The trigger is disabled, or its occurrences depend on a registration that is not there yet.
         LedgerUnavailable: The ledger did not answer.
     """
-    source = schedule_of(get_trigger(services, name))
+    trigger = get_trigger(services, name)
+    source = schedule_of(trigger)
     if until < since:
         raise InvalidRequest("the range's end is before its start")
     if until > services.clock():
         raise InvalidRequest("the range's end is ahead of now; a backfill is for the past")
     known = services.ledger.triggers.get(name)
-    if known is not None and known.enabled is False:
+    override = known.enabled if known is not None else None
+    if override is False:
         raise NotAllowed(f"trigger {name} is disabled; enable it first")
+    if override is None and not trigger.enabled:
+        raise NotAllowed(f"trigger {name} is disabled in the triggers file; enable it first")
     seen = (
         known.registered_at if known is not None and known.source_key == source.source_key else None
     )
