@@ -1,7 +1,8 @@
 """Tokens of this app's identity: one credential a process, one request a scope, and errors that say what to do.
 
-azure-identity keeps a cache a credential but no lock: 32 cold threads make 32 requests. So each scope has its own lock
-and its own token here, and threads that waited while a request failed share that failure instead of repeating it.
+azure-identity keeps a cache a credential but no lock: 32 cold threads make 32 requests. So each scope has its own token
+here, and one request at a time. The request runs in a thread of its own. All threads that need the token wait for it
+together, at most until its deadline, and share its failure.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import timedelta
 from types import TracebackType
@@ -29,6 +31,9 @@ if TYPE_CHECKING:
 REFRESH_BEFORE = timedelta(seconds=300)
 """A token with less left is not used; azure-identity asks again from there on, too."""
 
+DEADLINE = timedelta(seconds=30)
+"""How long a token is waited for, from the beginning of its request. The platform's answers within a second."""
+
 _QUIET = {
     "azure.core.pipeline.policies.http_logging_policy": logging.WARNING,
     "azure.identity": logging.ERROR,
@@ -38,21 +43,26 @@ _QUIET = {
 say "no identity here" whatever the endpoint answered; `TokenUnavailable` says it better."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """A request for a token that is under way."""
+
+    began: float
+    """When it began, in seconds of the monotonic clock."""
+    token: Future[AccessTokenInfo] = field(default_factory=Future)
+    """The token, or `TokenUnavailable`, when it has ended."""
+
+
 @dataclass(slots=True)
 class _Slot:
-    """The token of one scope.
-
-    Attributes:
-        lock: Held while the token is looked at or asked for.
-        token: The last one.
-        failures: How many requests have failed.
-        failure: What the last one failed with.
-    """
+    """The token of one scope."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)
+    """Held while the fields are read or changed, never during a request."""
     token: AccessTokenInfo | None = None
-    failures: int = 0
-    failure: str = ""
+    """The last one."""
+    requests: dict[str | None, _Request] = field(default_factory=dict)
+    """Requests that are under way, by their claims."""
 
 
 class _Answers(threading.local):
@@ -72,6 +82,7 @@ class Tokens:
             environment, so these must be it, or agree with it.
         client_id: The user-assigned identity; default: the setting `AZURE_CLIENT_ID`, else the system-assigned one.
         now: Says the time in seconds since the epoch, as tokens do.
+        deadline: How long a token is waited for.
     """
 
     def __init__(
@@ -80,10 +91,12 @@ class Tokens:
         *,
         client_id: str | None = None,
         now: Callable[[], float] = time.time,
+        deadline: timedelta = DEADLINE,
     ) -> None:
         self._environment = environment
         self._client_id = client_id or environment.get("AZURE_CLIENT_ID", "").strip() or None
         self._now = now
+        self._deadline = deadline
         self._lock = threading.Lock()
         self._credential: SupportsTokenInfo | None = None
         self._slots: dict[tuple[str | None, ...], _Slot] = {}
@@ -117,7 +130,12 @@ class Tokens:
         with self._lock:
             other = self._others.get(client_id)
             if other is None:
-                other = Tokens(self._environment, client_id=client_id, now=self._now)
+                other = Tokens(
+                    self._environment,
+                    client_id=client_id,
+                    now=self._now,
+                    deadline=self._deadline,
+                )
                 self._others[client_id] = other
             return other
 
@@ -150,23 +168,23 @@ class Tokens:
             options: azure-core's; `claims` (a service refused the last token) asks for a new one.
 
         Raises:
-            TokenUnavailable: There is none.
+            TokenUnavailable: There is none, or it did not come before the deadline.
         """
-        slot = self._slot((*scopes, (options or {}).get("tenant_id")))
-        seen = slot.failures
+        options = options or {}
+        slot, claims = self._slot((*scopes, options.get("tenant_id"))), options.get("claims")
         with slot.lock:
-            claimed = bool((options or {}).get("claims"))
-            if slot.token is not None and not claimed and self._is_fresh(slot.token):
+            if slot.token is not None and not claims and self._is_fresh(slot.token):
                 return slot.token
-            if slot.failures != seen:
-                raise TokenUnavailable(slot.failure)
-            try:
-                slot.token = self._ask(*scopes, options=options)
-            except TokenUnavailable as error:
-                slot.failures += 1
-                slot.failure = str(error)
-                raise
-            return slot.token
+            request = slot.requests.get(claims)
+            if request is None:
+                request = slot.requests[claims] = _Request(time.monotonic())
+                threading.Thread(
+                    target=self._carry_out,
+                    args=(slot, claims, request, scopes, options),
+                    name="token",
+                    daemon=True,
+                ).start()
+        return self._wait(request, scopes)
 
     def close(self) -> None:
         """Close the credential's connections. The tokens can be used again afterwards."""
@@ -196,6 +214,42 @@ class Tokens:
         with self._lock:
             return self._slots.setdefault(key, _Slot())
 
+    def _carry_out(
+        self,
+        slot: _Slot,
+        claims: str | None,
+        request: _Request,
+        scopes: tuple[str, ...],
+        options: TokenRequestOptions | None,
+    ) -> None:
+        """Ask for a token, for all threads that wait for it."""
+        try:
+            token = self._ask(*scopes, options=options)
+        except TokenUnavailable as error:
+            with slot.lock:
+                del slot.requests[claims]
+            request.token.set_exception(error)
+        else:
+            with slot.lock:
+                del slot.requests[claims]
+                slot.token = token
+            request.token.set_result(token)
+
+    def _wait(self, request: _Request, scopes: tuple[str, ...]) -> AccessTokenInfo:
+        """Wait for a request's token. A request that is older than the deadline is not waited for any more."""
+        age = time.monotonic() - request.began
+        try:
+            return request.token.result(max(self._deadline.total_seconds() - age, 0))
+        except TokenUnavailable as error:
+            # An error of this thread's own: threads that raise one error together share its traceback.
+            raise TokenUnavailable(str(error)) from error.__cause__
+        except TimeoutError as error:
+            age = time.monotonic() - request.began
+            raise TokenUnavailable(
+                f"no token of {self.describe()} for {' '.join(scopes)}: it has not answered for {age:.0f} s; "
+                "it is asked again with the next event"
+            ) from error
+
     def _ask(self, *scopes: str, options: TokenRequestOptions | None) -> AccessTokenInfo:
         self._answers.refusal = None
         try:
@@ -216,7 +270,17 @@ class Tokens:
 
         if not self.managed:
             return DefaultAzureCredential(exclude_managed_identity_credential=True)
-        return ManagedIdentityCredential(client_id=self._client_id, raw_response_hook=self._note)
+        # azure-core's own time-outs are five minutes, with ten retries, and it sleeps for as long as a `Retry-After`
+        # says. So only a lost connection is retried, once, and both tries end before the deadline.
+        seconds = self._deadline.total_seconds()
+        return ManagedIdentityCredential(
+            client_id=self._client_id,
+            raw_response_hook=self._note,
+            connection_timeout=seconds / 6,
+            read_timeout=seconds / 3,
+            retry_total=1,
+            retry_status=0,
+        )
 
     def _note(self, response: Any) -> None:  # noqa: ANN401 — azure-core's PipelineResponse
         """Remember how the endpoint refused: azure-identity reports most refusals as "no identity here"."""
