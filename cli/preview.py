@@ -16,8 +16,9 @@ from shared.operations.preview import preview as preview_triggers
 from shared.operations.triggers import get_trigger
 from shared.web.api.models import PreviewBody
 from shared.web.api.previews import check_preview, subject_for
-from shared.web.api.requests import read_body, read_json
+from shared.web.api.requests import read_body
 from shared.web.api.views import view_preview
+from shared.web.strict_json import read_json
 
 
 @click.command()

@@ -11,28 +11,24 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from shared.clients.blob_storage import Blobs
-from shared.clients.http_connections import kept_alive_session
 from shared.clients.identity import Tokens
+from shared.clients.table_storage import ledger_table
 from shared.clients.transport import Transport, host_of
 from shared.clients.workspace import Workspace, WorkspaceClient
 from shared.config.load import load_config
 from shared.config.model import BlobDelivery, BlobSource, Config
-from shared.config.settings import Settings, blob_connection_problem, storage_endpoint
+from shared.config.settings import Settings, blob_connection_problem
 from shared.core.events import BlobNotification
 from shared.core.telemetry import Action, log_decision
 from shared.engine.services import BlobReader, Services
 from shared.engine.tick.tick import TickReport, run_tick
 from shared.ledger.ledger import Ledger
-from shared.ledger.table.azure import CLIENT_OPTIONS, AzureTable
 from shared.ledger.table.protocol import Table
 from shared.operations.submissions import start
-from shared.web.api.routes import Api
-
-if TYPE_CHECKING:
-    from azure.data.tables import TableClient
+from shared.web.api import openapi  # noqa: F401 — importing the module declares the API's routes
+from shared.web.registry import Api
 
 logger = logging.getLogger(__name__)
 
@@ -160,7 +156,7 @@ def build(environment: Mapping[str, str]) -> App:
         )
     tokens = Tokens(environment)
     hosts = frozenset(host_of(pipeline.endpoint) for pipeline in config.pipelines.values())
-    table = _ledger_table(settings, environment, tokens)
+    table = ledger_table(settings, environment=environment, tokens=tokens)
     blobs = Blobs(environment, tokens=tokens)
     workspace = WorkspaceClient(Transport(tokens, hosts=hosts), tokens=tokens)
     app = compose(
@@ -172,31 +168,3 @@ def build(environment: Mapping[str, str]) -> App:
         roles=settings.roles,
     )
     return replace(app, closers=(table.close, blobs.close, workspace.close, tokens.close))
-
-
-def _ledger_table(settings: Settings, environment: Mapping[str, str], tokens: Tokens) -> AzureTable:
-    """Return the ledger's table; its client is made with the first call."""
-    place = storage_endpoint(environment, settings.ledger_connection, service="table")
-
-    def connect() -> TableClient:
-        from azure.core.pipeline.transport import RequestsTransport
-        from azure.data.tables import TableClient
-
-        options = {
-            "transport": RequestsTransport(session=kept_alive_session()),
-            **CLIENT_OPTIONS,
-        }
-        if place.connection_string is not None:
-            return TableClient.from_connection_string(
-                place.connection_string, settings.ledger_table, **options
-            )
-        return TableClient(
-            place.endpoint or "",
-            settings.ledger_table,
-            credential=tokens.for_client(place.client_id),
-            **options,
-        )
-
-    return AzureTable(
-        connect, described=f"table {settings.ledger_table} of {settings.ledger_connection}"
-    )

@@ -1,1 +1,1 @@
-"""Network edges: the identity, the workspace, blob and table storage."""
+"""Network clients: tokens, the Azure ML workspace, blob storage and table storage."""

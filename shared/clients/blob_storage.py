@@ -1,7 +1,7 @@
-"""A blob's facts, by a HEAD of our own.
+"""The properties of a blob, read by a HEAD of our own.
 
-The Functions binding makes a new client and a new credential for every event and knows no user-assigned identity but
-through its own settings, so only names are taken from it; one client a connection and process asks for the rest.
+The Functions binding makes a new client and a new credential for every event. It knows a user-assigned identity only
+through its own settings. So the app takes only names from it, and reads the rest with one client for each connection.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from shared.config.settings import Connection, storage_endpoint
 from shared.core.errors import SettingError, StorageUnavailable
 from shared.core.events import BlobFacts
 from shared.core.redaction import redact
+from shared.core.telemetry import Action, log_decision
 
 if TYPE_CHECKING:
     from azure.core.exceptions import HttpResponseError
@@ -26,12 +27,12 @@ logger = logging.getLogger(__name__)
 
 
 class Blobs:
-    """Asks for blobs; one client a connection for the life of the process.
+    """Blob storage, with one client for each connection.
 
     Args:
-        settings: The app settings, where connections are found.
-        tokens: The identity for connections without a connection string.
-        wait: About how long to wait before a failed HEAD is asked again, which happens twice. Whole seconds.
+        settings: The app settings, which define the connections.
+        tokens: The identity, for connections without a connection string.
+        wait: The average wait before each of the two retries of a HEAD, in whole seconds.
     """
 
     def __init__(
@@ -48,39 +49,39 @@ class Blobs:
         self._clients: dict[str, BlobServiceClient] = {}
 
     def head(self, connection: str, container: str, path: str) -> BlobFacts | None:
-        """Ask for a blob's facts; None when the blob, or its container, is not there.
-
-        A name with `.` or `..` for a folder is never there: every HTTP client resolves those away, and would ask for
-        another blob.
+        """Return a blob's properties, or None if the blob or its container does not exist.
 
         Args:
             connection: App-setting name or prefix.
             container: The container's name.
-            path: The blob's whole name, raw: it is asked for exactly as it is.
+            path: The blob's whole name, not percent-encoded.
 
         Raises:
             SettingError: The connection is not set, or cannot be used.
             StorageUnavailable: The account did not answer, or refused.
-            TokenUnavailable: There is no token for it.
+            TokenUnavailable: The identity gives no token for the account.
         """
         from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
 
+        # Every HTTP client removes the segments . and .. from a URL, and would ask for another blob.
         if {".", ".."} & set(path.split("/")):
-            logger.warning(
-                "blob %r has a folder named . or .., which no URL can name",
-                path,
-                extra={"action": "blob_unaddressable", "container": container},
+            log_decision(
+                logger,
+                Action.BLOB_UNADDRESSABLE,
+                f"blob {path!r} has a folder named . or .., which no HTTP client can request",
+                {"container": container},
+                level=logging.WARNING,
             )
             return None
-        place = storage_endpoint(self._settings, connection, service="blob")
-        client = self._client(place)
+        storage = storage_endpoint(self._settings, connection, service="blob")
+        client = self._client(storage)
         blob = client.get_blob_client(container, path)
         try:
             facts = blob.get_blob_properties()
         except ResourceNotFoundError:
             return None
         except HttpResponseError as error:
-            raise StorageUnavailable(self._refusal(error, place, client)) from error
+            raise StorageUnavailable(self._refusal(error, storage, client)) from error
         except AzureError as error:
             raise StorageUnavailable(
                 f"storage account {client.account_name} (connection {connection}) did not answer: "
@@ -105,14 +106,14 @@ class Blobs:
         for client in clients:
             client.close()
 
-    def _client(self, place: Connection) -> BlobServiceClient:
+    def _client(self, storage: Connection) -> BlobServiceClient:
         with self._lock:
-            client = self._clients.get(place.name)
+            client = self._clients.get(storage.name)
             if client is None:
-                client = self._clients[place.name] = self._build(place)
+                client = self._clients[storage.name] = self._build(storage)
             return client
 
-    def _build(self, place: Connection) -> BlobServiceClient:
+    def _build(self, storage: Connection) -> BlobServiceClient:
         from azure.core.pipeline.transport import RequestsTransport
         from azure.storage.blob import BlobServiceClient, LinearRetry
 
@@ -121,34 +122,44 @@ class Blobs:
         wait = int(self._wait.total_seconds())
         options: dict[str, Any] = {
             "transport": RequestsTransport(session=kept_alive_session()),
-            # A HEAD may be asked again. The package's own first wait is 15 s; the host tries the event again anyway.
+            # A HEAD is idempotent, so it may be retried. The package's own first wait of 15 s is too long: if all
+            # attempts fail, the host delivers the event again.
             "retry_policy": LinearRetry(backoff=wait, random_jitter_range=wait, retry_total=2),
             "connection_timeout": 10,  # seconds
-            "read_timeout": 20,  # seconds; an answer without a body
+            "read_timeout": 20,  # seconds; the answer has no body
         }
-        if place.connection_string is not None:
+        if storage.connection_string is not None:
             try:
-                return BlobServiceClient.from_connection_string(place.connection_string, **options)
+                return BlobServiceClient.from_connection_string(
+                    storage.connection_string, **options
+                )
             except ValueError as error:
                 raise SettingError(
-                    place.name,
-                    f"app setting {place.name} is not a storage connection string: {error}",
+                    storage.name,
+                    f"app setting {storage.name} is not a storage connection string: {error} "
+                    "Copy the connection string from the access keys of the storage account",
                 ) from error
-        credential = self._tokens.for_client(place.client_id)
-        return BlobServiceClient(place.endpoint or "", credential=credential, **options)
+        credential = self._tokens.for_client(storage.client_id)
+        return BlobServiceClient(storage.endpoint or "", credential=credential, **options)
 
     def _refusal(
-        self, error: HttpResponseError, place: Connection, client: BlobServiceClient
+        self, error: HttpResponseError, storage: Connection, client: BlobServiceClient
     ) -> str:
+        """Return the message for an error status: the finding, and how to fix it."""
         code = getattr(error, "error_code", None)
         code = getattr(code, "value", code) or "no code"
-        said = f"storage account {client.account_name} (connection {place.name}) answered {error.status_code} ({code})"
+        account = f"storage account {client.account_name} (connection {storage.name})"
+        answered = f"{account} answered {error.status_code} ({code})"
         if error.status_code not in (401, 403):
-            return redact(f"{said}: {error.reason or error.message}")
-        if place.connection_string is not None:
-            return f"{said}: the key or SAS in app setting {place.name} is not accepted, or a firewall refuses"
-        identity = self._tokens.for_client(place.client_id).describe()
+            return redact(f"{answered}: {error.reason or error.message}")
+        if storage.connection_string is not None:
+            return (
+                f"{answered}: the key or SAS in app setting {storage.name} is not accepted, or the account's firewall "
+                "blocks the app"
+            )
+        identity = self._tokens.for_client(storage.client_id).describe()
         return (
-            f"{said} to {identity}: give it the role Storage Blob Data Reader (Storage Blob Data Owner, for a polled "
-            "blob trigger) on the account; a role takes some minutes to apply, and a firewall may refuse, too"
+            f"{answered} to {identity}. Assign it the role Storage Blob Data Reader on the account, or Storage Blob "
+            "Data Owner for a polled blob trigger. A new role takes some minutes to take effect. If it has the role, "
+            "check the account's firewall"
         )

@@ -1,7 +1,11 @@
-"""Connections that are never used blindly: watched by their call's deadline, closed when idle, never tried again.
+"""HTTP connections for calls that must not be sent twice, and the session of Azure's own clients.
 
-`shared.clients.transport` makes its calls over them. A call is known to its connection by a context variable, since
-requests and urllib3 pass nothing through. The plain session for Azure's own clients is here, too.
+- A call ends at its deadline, whatever its connection is doing.
+- A connection that was idle for too long is closed, not used again.
+- Nothing is retried or redirected.
+
+`shared.clients.transport` makes its calls over these connections. A connection finds its call through a context
+variable, since requests and urllib3 pass no context.
 """
 
 from __future__ import annotations
@@ -9,11 +13,10 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from datetime import timedelta
 from http.cookiejar import DefaultCookiePolicy
-from types import TracebackType
 from typing import Any
 
 import requests
@@ -25,20 +28,20 @@ from urllib3.exceptions import ConnectTimeoutError
 from shared.core.errors import CallError, NotSent
 
 IDLE_LIMIT = timedelta(seconds=30)
-"""Well below the four minutes after which Azure's NAT forgets a connection silently."""
+"""Well below the four minutes after which Azure's NAT drops an idle connection without telling either end."""
 
 POOL_SIZE = 64
-"""Connections kept for a host: more than a worker has threads (`min(32, cores + 4)`), so that none is thrown away."""
+"""Connections kept for a host. A worker has fewer threads (`min(32, cores + 4)`), so no connection is discarded."""
 
 
 def kept_alive_session(adapter: HTTPAdapter | None = None) -> requests.Session:
-    """Make a session for one of Azure's clients: enough connections, no retries, no netrc, no cookies.
+    """Return a session with kept-alive connections, and without retries, redirects, netrc or cookies.
 
     Args:
-        adapter: What makes its connections; default: plain ones, 64 a host.
+        adapter: Makes the connections. The default makes plain ones, 64 for each host.
     """
     session = _Session()
-    # Anything truthy keeps requests from looking into ~/.netrc, whose entry would replace our Authorization.
+    # Without an `auth`, requests reads ~/.netrc, and an entry there replaces the Authorization header.
     session.auth = _leave_as_is
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     adapter = adapter or HTTPAdapter(pool_maxsize=POOL_SIZE, max_retries=Retry(False))
@@ -48,50 +51,53 @@ def kept_alive_session(adapter: HTTPAdapter | None = None) -> requests.Session:
 
 
 class _Session(requests.Session):
-    """A session that knows no redirects.
+    """A session that ignores redirects, so that a 3xx is an answer like any other."""
 
-    Even where they are not to be followed, requests reads the whole answer and prepares the next request, and raises
-    where `Location` makes none: the answer itself would be lost.
-    """
-
+    # `allow_redirects=False` is not enough. requests still reads the whole body and prepares the next request. If
+    # `Location` is not a usable URL, it raises, and the answer is lost.
     def get_redirect_target(self, resp: requests.Response) -> str | None:  # noqa: ARG002 — requests' own signature
         return None
 
 
-class Call:
-    """One call: its deadline, and whether its request may have left.
+class WatchedCall:
+    """One call with a deadline. It records whether any byte of its request may have left.
 
-    The timer shuts down a duplicate of the connection's descriptor, which this call owns until it ends. So it can
-    neither meet another call's connection nor a descriptor that was closed and given to somebody else, and TLS
-    needs no thought. `shutdown` wakes a thread that is reading the connection; `close` would not.
+    Args:
+        request_id: The `x-ms-client-request-id` of the call.
+        deadline: For the whole call.
+        clock: Returns monotonic seconds.
     """
 
     def __init__(self, *, request_id: str, deadline: timedelta, clock: Callable[[], float]) -> None:
         self.request_id = request_id
+        self.deadline = deadline
         self.clock = clock
-        self.timeout = deadline
         self.sent = False
+        """Whether any byte of the request may have left this process."""
         self.expired = False
+        """Whether the deadline has passed."""
         self._ends = clock() + deadline.total_seconds()
+        # A duplicate of the connection's descriptor, which this call owns until it ends. The timer shuts the duplicate
+        # down. It therefore cannot hit another call's connection, or a descriptor that was closed and reused.
         self._handle: socket.socket | None = None
         self._lock = threading.Lock()
         self._timer = threading.Timer(deadline.total_seconds(), self._expire)
         self._timer.daemon = True
 
-    def __enter__(self) -> None:
-        self._timer.start()
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._timer.cancel()
-        self._release()
+    @contextlib.contextmanager
+    def current(self) -> Iterator[None]:
+        """Make this the thread's current call, and run the timer of its deadline."""
+        reset = current_call.set(self)
+        try:
+            self._timer.start()
+            yield
+        finally:
+            self._timer.cancel()
+            self._release()
+            current_call.reset(reset)
 
     def watch(self, connection: socket.socket) -> None:
-        """Let the timer end what happens on this connection."""
+        """Shut this connection down when the deadline passes."""
         handle = socket.socket(fileno=socket.dup(connection.fileno()))
         with self._lock:
             previous, self._handle = self._handle, handle
@@ -101,10 +107,10 @@ class Call:
             previous.close()
 
     def begin(self) -> None:
-        """Note that the request leaves from here on.
+        """Record that the request leaves from here on.
 
         Raises:
-            NotSent: The time is up.
+            NotSent: The deadline has passed.
         """
         with self._lock:
             if self.expired or self.clock() >= self._ends:
@@ -115,14 +121,14 @@ class Call:
             raise self.too_late()
 
     def too_late(self) -> CallError:
-        """Return the error for a call whose time is up."""
-        within = f"within {self.timeout.total_seconds():g} s"
+        """Return the error of a call whose deadline has passed."""
+        within = f"within {self.deadline.total_seconds():g} s"
         if not self.sent:
             return NotSent(
                 f"not sent: no connection {within} (name resolution, connecting or the token took too long)",
                 request_id=self.request_id,
             )
-        return CallError(f"no whole answer {within}", request_id=self.request_id, sent=True)
+        return CallError(f"no complete answer {within}", request_id=self.request_id, sent=True)
 
     def _expire(self) -> None:
         with self._lock:
@@ -137,33 +143,34 @@ class Call:
             handle.close()
 
 
-current_call: ContextVar[Call] = ContextVar("the call that this thread is making")
+current_call: ContextVar[WatchedCall] = ContextVar("current_call")
+"""The call that this thread is making."""
 
 
-class _Watched(HTTPConnection):
-    """A connection that knows its call, and is not used again after it was idle for too long."""
+class _WatchedConnection(HTTPConnection):
+    """A connection that reports to its call, and that is closed if it was idle for too long."""
 
-    # http.client would open a closed connection again in the middle of a request.
+    # With 1, http.client reopens a closed connection in the middle of a request.
     auto_open = 0
 
     _used_at = 0.0
 
     @property
     def is_connected(self) -> bool:
-        """Tell urllib3's pool whether this connection may be used again; if not, it closes it."""
+        """Return whether the connection may be used again. If not, urllib3's pool closes it."""
         idle = current_call.get().clock() - self._used_at
         return idle <= IDLE_LIMIT.total_seconds() and super().is_connected
 
     def connect(self) -> None:
-        """Connect; every time-out on the way, a TLS handshake's too, is one of connecting."""
+        """Connect. Raise `ConnectTimeoutError` for each time-out, a TLS handshake's too."""
         try:
             super().connect()
         except TimeoutError as error:
-            # urllib3 would call that of a handshake, or of a proxy's answer, a read time-out.
+            # urllib3 reports a time-out of the handshake, or of a proxy's answer, as one of reading.
             raise ConnectTimeoutError(self, f"Connecting to {self.host} timed out.") from error
 
     def request(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 — urllib3's own signature
-        """Send a request, unless its time is up, noting from when on it may have left."""
+        """Send a request. Before its first byte, record that it may have left."""
         call = current_call.get()
         if self.sock is None:
             self.connect()
@@ -174,7 +181,7 @@ class _Watched(HTTPConnection):
         super().request(*args, **kwargs)
 
     def getresponse(self) -> Any:  # noqa: ANN401 — urllib3's own signature
-        """Return the response, noting when this connection was used."""
+        """Return the response, and record when the connection was used."""
         response = super().getresponse()
         self._used_at = current_call.get().clock()
         return response
@@ -185,27 +192,31 @@ class _Watched(HTTPConnection):
         return connection
 
 
-class _WatchedTls(_Watched, HTTPSConnection):
-    """The same, over TLS."""
+class _WatchedTlsConnection(_WatchedConnection, HTTPSConnection):
+    """The same over TLS."""
 
 
 class _Pool(HTTPConnectionPool):
-    ConnectionCls = _Watched
+    ConnectionCls = _WatchedConnection
 
 
 class _TlsPool(HTTPSConnectionPool):
-    ConnectionCls = _WatchedTls
+    ConnectionCls = _WatchedTlsConnection
 
 
 _POOLS = {"http": _Pool, "https": _TlsPool}
 
 
 class WatchedAdapter(HTTPAdapter):
-    """Makes watched connections, directly or through a proxy."""
+    """Makes watched connections, directly or through a proxy.
+
+    Args:
+        hosts: The number of hosts that are called.
+    """
 
     def __init__(self, *, hosts: int) -> None:
         super().__init__(
-            # Fewer pools than hosts, and a pool is closed while a call uses it.
+            # With fewer pools than hosts, requests closes a pool while a call uses it.
             pool_connections=max(16, hosts),
             pool_maxsize=POOL_SIZE,
             max_retries=Retry(False),
@@ -224,7 +235,7 @@ class WatchedAdapter(HTTPAdapter):
 
 
 def _shut_down(connection: socket.socket) -> None:
-    # It may be down already: then there is nothing to end.
+    # `shutdown` wakes a thread that reads the connection, `close` does not. The connection may be down already.
     with contextlib.suppress(OSError):
         connection.shutdown(socket.SHUT_RDWR)
 

@@ -1,8 +1,8 @@
-"""Tokens of this app's identity: one credential a process, one request a scope, and errors that say what to do.
+"""Tokens of this app's identity: one credential for the process, and one request at a time for each scope.
 
-azure-identity keeps a cache a credential but no lock: 32 cold threads make 32 requests. So each scope has its own token
-here, and one request at a time. The request runs in a thread of its own. All threads that need the token wait for it
-together, at most until its deadline, and share its failure.
+azure-identity caches tokens, but has no lock: 32 threads without a token make 32 requests. So each scope has a token
+here, and a request runs in a thread of its own. All threads that need the token wait for the request together, at most
+until its deadline, and share its error.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import timedelta
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from shared.core.errors import TokenUnavailable
@@ -29,28 +28,28 @@ if TYPE_CHECKING:
     )
 
 REFRESH_BEFORE = timedelta(seconds=300)
-"""A token with less left is not used; azure-identity asks again from there on, too."""
+"""A token with less time left is not used. azure-identity has the same limit."""
 
 DEADLINE = timedelta(seconds=30)
-"""How long a token is waited for, from the beginning of its request. The platform's answers within a second."""
+"""Of a request for a token. The platform's identity endpoint answers within a second."""
 
 _QUIET = {
     "azure.core.pipeline.policies.http_logging_policy": logging.WARNING,
     "azure.identity": logging.ERROR,
     "msal": logging.ERROR,
 }
-"""Loggers that write each request, and at DEBUG each answer, of the identity endpoint. The warnings of azure-identity
-say "no identity here" whatever the endpoint answered; `TokenUnavailable` says it better."""
+"""Loggers that write each request to the identity endpoint, and at DEBUG each answer. azure-identity warns that there
+is no identity, whatever the endpoint answered. `TokenUnavailable` carries the answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Request:
-    """A request for a token that is under way."""
+    """A request for a token."""
 
     began: float
     """When it began, in seconds of the monotonic clock."""
     token: Future[AccessTokenInfo] = field(default_factory=Future)
-    """The token, or `TokenUnavailable`, when it has ended."""
+    """The token, or `TokenUnavailable`, when the request has ended."""
 
 
 @dataclass(slots=True)
@@ -60,29 +59,32 @@ class _Slot:
     lock: threading.Lock = field(default_factory=threading.Lock)
     """Held while the fields are read or changed, never during a request."""
     token: AccessTokenInfo | None = None
-    """The last one."""
+    """The newest token."""
     requests: dict[str | None, _Request] = field(default_factory=dict)
-    """Requests that are under way, by their claims."""
+    """The requests under way, by their claims."""
 
 
 class _Answers(threading.local):
-    """How the identity endpoint refused this thread last: None, or the status and a redacted text."""
+    """The identity endpoint's last answer to this thread."""
 
-    refusal: tuple[int, str] | None = None  # no __slots__: threads would share them
+    # No `__slots__`: all threads would share the value.
+    refusal: tuple[int, str] | None = None
+    """The status and the redacted text, if the endpoint refused."""
 
 
 class Tokens:
-    """A `TokenCredential` for every client of this process.
+    """The `TokenCredential` of every client in this process.
 
-    The platform's managed identity where it offers one, else the developer's own login (`az login`, Visual Studio
-    Code, environment variables). azure-identity is imported, and its credential made, with the first token.
+    It is the platform's managed identity if there is one, and otherwise the developer's own login (`az login`, Visual
+    Studio Code, environment variables). azure-identity is imported, and its credential made, with the first token.
 
     Args:
-        environment: The app settings. azure-identity reads the identity endpoint's address from the process's own
-            environment, so these must be it, or agree with it.
-        client_id: The user-assigned identity; default: the setting `AZURE_CLIENT_ID`, else the system-assigned one.
-        now: Says the time in seconds since the epoch, as tokens do.
-        deadline: How long a token is waited for.
+        environment: The app settings. They must agree with the process's environment, from which azure-identity reads
+            the identity endpoint's URL.
+        client_id: The user-assigned identity. The default is the setting `AZURE_CLIENT_ID`, or else the
+            system-assigned identity.
+        now: Returns the current time in seconds since the epoch, the unit of `expires_on`.
+        deadline: Of a request for a token.
     """
 
     def __init__(
@@ -113,7 +115,7 @@ class Tokens:
         return bool(app_service or environment.get("MSI_ENDPOINT"))
 
     def describe(self) -> str:
-        """Name the identity, for a person."""
+        """Return a name of the identity for messages."""
         if not self.managed:
             return "your own login"
         if self._client_id:
@@ -121,9 +123,10 @@ class Tokens:
         return "the system-assigned managed identity"
 
     def for_client(self, client_id: str | None) -> Tokens:
-        """Return the tokens of the user-assigned identity that a connection names (`X__clientId`).
+        """Return the tokens of a user-assigned identity, or of the developer's login if there is no managed identity.
 
-        A developer has one login, whatever a connection names.
+        Args:
+            client_id: The client id that a connection names (`X__clientId`). None stands for this identity.
         """
         if not self.managed or client_id in (None, self._client_id):
             return self
@@ -161,14 +164,15 @@ class Tokens:
     def get_token_info(
         self, *scopes: str, options: TokenRequestOptions | None = None
     ) -> AccessTokenInfo:
-        """Return a token with at least 300 s left, if the identity gives such.
+        """Return a token with more than 300 s left, if the identity endpoint gives such tokens.
 
         Args:
             scopes: Usually one, `https://…/.default`.
-            options: azure-core's; `claims` (a service refused the last token) asks for a new one.
+            options: azure-core's options. If they hold `claims`, since a service refused the last token, a new token is
+                requested.
 
         Raises:
-            TokenUnavailable: There is none, or it did not come before the deadline.
+            TokenUnavailable: The identity gives no token, or none before the deadline.
         """
         options = options or {}
         slot, claims = self._slot((*scopes, options.get("tenant_id"))), options.get("claims")
@@ -187,7 +191,7 @@ class Tokens:
         return self._wait(request, scopes)
 
     def close(self) -> None:
-        """Close the credential's connections. The tokens can be used again afterwards."""
+        """Close the credential's connections. The next token opens new ones."""
         with self._lock:
             credential, self._credential = self._credential, None
             others = list(self._others.values())
@@ -196,15 +200,11 @@ class Tokens:
         for other in others:
             other.close()
 
+    # A credential is a context manager: azure-core's `SupportsTokenInfo` requires it.
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None = None,
-        error: BaseException | None = None,
-        trace: TracebackType | None = None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _is_fresh(self, token: AccessTokenInfo) -> bool:
@@ -220,43 +220,45 @@ class Tokens:
         claims: str | None,
         request: _Request,
         scopes: tuple[str, ...],
-        options: TokenRequestOptions | None,
+        options: TokenRequestOptions,
     ) -> None:
-        """Ask for a token, for all threads that wait for it."""
+        """Request a token for all threads that wait for it."""
+        token: AccessTokenInfo | None = None
+        failure: BaseException | None = None
         try:
-            token = self._ask(*scopes, options=options)
-        except TokenUnavailable as error:
-            with slot.lock:
-                del slot.requests[claims]
-            request.token.set_exception(error)
-        else:
-            with slot.lock:
-                del slot.requests[claims]
-                slot.token = token
+            token = self._request(*scopes, options=options)
+        except BaseException as error:  # noqa: BLE001 — the waiting threads raise it
+            failure = error
+        with slot.lock:
+            del slot.requests[claims]
+            slot.token = token or slot.token
+        if token is not None:
             request.token.set_result(token)
+        else:
+            request.token.set_exception(failure)
 
     def _wait(self, request: _Request, scopes: tuple[str, ...]) -> AccessTokenInfo:
-        """Wait for a request's token. A request that is older than the deadline is not waited for any more."""
-        age = time.monotonic() - request.began
+        """Wait for the token of a request, at most until the deadline that all its threads share."""
+        remaining = request.began + self._deadline.total_seconds() - time.monotonic()
         try:
-            return request.token.result(max(self._deadline.total_seconds() - age, 0))
+            return request.token.result(max(remaining, 0))
         except TokenUnavailable as error:
-            # An error of this thread's own: threads that raise one error together share its traceback.
+            # A new error for each thread: each would add its own traceback to a shared one.
             raise TokenUnavailable(str(error)) from error.__cause__
         except TimeoutError as error:
             age = time.monotonic() - request.began
             raise TokenUnavailable(
-                f"no token of {self.describe()} for {' '.join(scopes)}: it has not answered for {age:.0f} s; "
-                "it is asked again with the next event"
+                f"no token for {' '.join(scopes)} from {self.describe()}: it has not answered for {age:.0f} s. "
+                "The app asks it again with the next event"
             ) from error
 
-    def _ask(self, *scopes: str, options: TokenRequestOptions | None) -> AccessTokenInfo:
+    def _request(self, *scopes: str, options: TokenRequestOptions) -> AccessTokenInfo:
         self._answers.refusal = None
         try:
             return self._built().get_token_info(*scopes, options=options)
         except Exception as error:
-            # All sorts come out of azure-identity and msal when an endpoint answers with something else than they
-            # expect (JSONDecodeError, AttributeError, …), and each of them means that there is no token.
+            # If an endpoint's answer is malformed, azure-identity and msal raise errors of many classes
+            # (JSONDecodeError, AttributeError, …). Each of them means that there is no token.
             raise TokenUnavailable(self._explain(error, scopes)) from error
 
     def _built(self) -> SupportsTokenInfo:
@@ -283,7 +285,8 @@ class Tokens:
         )
 
     def _note(self, response: Any) -> None:  # noqa: ANN401 — azure-core's PipelineResponse
-        """Remember how the endpoint refused: azure-identity reports most refusals as "no identity here"."""
+        """Keep the endpoint's refusal for the message."""
+        # azure-identity reports most refusals as a missing identity, whatever the endpoint answered.
         http = response.http_response
         self._answers.refusal = None
         if http.status_code >= 400:
@@ -293,23 +296,23 @@ class Tokens:
             )
 
     def _explain(self, error: Exception, scopes: tuple[str, ...]) -> str:
-        asked = f"{self.describe()} for {' '.join(scopes)}"
+        """Return the message of `TokenUnavailable`: the finding, and how to fix it."""
+        failed = f"no token for {' '.join(scopes)} from {self.describe()}"
+        details = redact(str(error), limit=500)
         if not self.managed:
             return (
-                f"no token of {asked}: no managed identity is offered here (IDENTITY_ENDPOINT is not set) and no "
-                f"login was found; run `az login`. {redact(str(error), limit=500)}"
+                f"{failed}: the platform offers no managed identity (IDENTITY_ENDPOINT is not set), and no login was "
+                f"found. Run `az login`. {details}"
             )
         if self._answers.refusal is not None:
             status, text = self._answers.refusal
             advice = (
-                "check that the identity is assigned to this app; a new assignment takes some minutes"
+                "Check that the identity is assigned to this app. A new assignment takes some minutes to take effect"
                 if status < 500 and status != 429
-                else "the identity endpoint is busy or out of order; it is asked again with the next event"
+                else "The identity endpoint is overloaded or fails. The app asks it again with the next event"
             )
-            return (
-                f"no token of {asked}: the identity endpoint answered {status} ({text}); {advice}"
-            )
+            return f"{failed}: the identity endpoint answered {status} ({text}). {advice}"
         return (
-            f"no token of {asked}: the identity endpoint gave no usable answer "
-            f"({type(error).__name__}: {redact(str(error), limit=500)}); it is asked again with the next event"
+            f"{failed}: the identity endpoint gave no usable answer ({type(error).__name__}: {details}). "
+            "The app asks it again with the next event"
         )

@@ -1,13 +1,13 @@
-"""Calls to the workspace: kept-alive connections, nothing ever sent twice, and a deadline that holds.
+"""Calls to Azure ML: kept-alive connections, no retries, one deadline for the whole call.
 
-Each rule here is there so that the outcome of a POST can be told (`shared.pipelines.answers`):
+These rules make the outcome of a POST readable (`shared.pipelines.answers`):
 
-- No retries and no redirects, in azure-core, requests or urllib3.
-- A connection that was idle for more than 30 s is closed, not used: a NAT may have dropped it without a word.
-- The deadline is wall-clock and for the whole call. A read time-out bounds one read only, so a server that sends a byte
-  a second could hold a call for ever; a timer shuts the connection down instead.
-- Whether a byte of the request may have left is known for certain, not concluded from an error's class.
-- A token goes only to hosts that were named when the transport was made, and only over TLS or to this very machine.
+- azure-core, requests and urllib3 neither retry nor redirect.
+- A connection that was idle for more than 30 s is closed, not used: a NAT may have dropped it silently.
+- The deadline is wall-clock time and covers the whole call. A read time-out bounds one read only, so a server that
+  sends one byte a second never reaches it. A timer therefore shuts the connection down.
+- The connection records whether a byte of the request may have left. An error's class does not say it.
+- A token goes only to the hosts that the transport was made for, and only over TLS or to this machine.
 """
 
 from __future__ import annotations
@@ -18,8 +18,6 @@ import uuid
 from collections.abc import Callable
 from datetime import timedelta
 from http.client import HTTPException
-from types import TracebackType
-from typing import Any, Self
 
 import requests
 from azure.core.exceptions import AzureError
@@ -30,40 +28,43 @@ from azure.core.rest import HttpRequest, HttpResponse
 from urllib3.exceptions import HTTPError
 from urllib3.util import parse_url
 
-from shared.clients.http_connections import Call, WatchedAdapter, current_call, kept_alive_session
+from shared.clients.http_connections import WatchedAdapter, WatchedCall, kept_alive_session
 from shared.clients.identity import Tokens
 from shared.core.errors import CallError, NotSent
 from shared.core.outcomes import ServiceAnswer
+from shared.core.telemetry import Action, Field, log_decision
 from shared.pipelines.workspaces import is_loopback
 
 logger = logging.getLogger(__name__)
 
 VERSION = "0.1.0"
-"""The app's version, as pyproject.toml has it; the deployed app has no package metadata to read it from."""
+"""The app's version, the same as in pyproject.toml: the deployed app has no package metadata to read it from."""
 
 DEADLINE = timedelta(seconds=120)
-"""For a whole call, from its token to the last byte of its answer."""
+"""Of a whole call, from the request for its token to the last byte of its answer."""
 
 CONNECT_TIMEOUT = timedelta(seconds=10)
-"""For each address of a host, and for each step of the TLS handshake."""
+"""Of each address of a host, and of each step of the TLS handshake."""
 
 MAX_ANSWER_BYTES = 1024 * 1024
-"""An answer of a submission has a few KiB."""
+"""The answer to a submission has a few KiB."""
 
 _FAULTS = (AzureError, requests.RequestException, HTTPError, HTTPException, OSError, ValueError)
-"""What the libraries raise for a network's faults, and for a request that cannot be one."""
+"""The errors that the libraries raise for network faults and for malformed requests."""
 
 
 def host_of(url: str) -> str:
-    """Return `host:port` of a URL, in lower case and with the port that its scheme implies.
-
-    The parser is the one that requests uses, so that what is checked is what is called.
+    """Return `host:port` of a URL, in lower case, with the scheme's default port if the URL names none.
 
     Raises:
-        ValueError: Not an http or https URL of printable ASCII, or one with a user name.
+        ValueError: The URL is not http or https, contains a character that is not allowed, or has a user name.
     """
     if not url.isascii() or not url.isprintable() or " " in url or "\\" in url:
-        raise ValueError("the URL holds characters that a URL cannot hold")
+        raise ValueError(
+            "the URL contains a character that is not allowed there (a space, a backslash, a control character or one "
+            "outside ASCII)"
+        )
+    # requests uses this parser too, so the host that is checked is the host that is called.
     parts = parse_url(url)
     if parts.scheme not in ("http", "https") or not parts.host or parts.auth is not None:
         raise ValueError("the URL must be http(s)://host/… without a user name")
@@ -71,12 +72,12 @@ def host_of(url: str) -> str:
 
 
 class Transport:
-    """Calls hosts that were named beforehand, with this app's identity; one for the life of the process.
+    """Calls a fixed set of hosts with this app's identity. One transport serves the whole process.
 
     Args:
         tokens: The identity.
-        hosts: `host_of` each endpoint that may be called.
-        clock: Monotonic seconds.
+        hosts: The hosts that may be called: `host_of` of each endpoint.
+        clock: Returns monotonic seconds.
         connect_timeout: For each address of a host.
     """
 
@@ -93,8 +94,9 @@ class Transport:
         self._clock = clock
         self._connect_timeout = connect_timeout
         session = kept_alive_session(WatchedAdapter(hosts=len(hosts)))
+        self._requests = RequestsTransport(session=session)
         self._pipeline: Pipeline[HttpRequest, HttpResponse] = Pipeline(
-            RequestsTransport(session=session), policies=[_BearerToken(tokens)]
+            self._requests, policies=[_BearerToken(tokens)]
         )
 
     def send(
@@ -106,25 +108,25 @@ class Transport:
         body: bytes | None = None,
         deadline: timedelta = DEADLINE,
     ) -> ServiceAnswer:
-        """Call once, and return the whole answer, whatever its status.
+        """Send one request, once, and return the whole answer, whatever its status.
 
         Args:
             method: `GET`, `POST`, …
             url: An absolute URL.
             scope: The token's scope.
-            body: JSON.
-            deadline: For the whole call.
+            body: UTF-8 JSON.
+            deadline: Of the whole call.
 
         Raises:
             TokenUnavailable: There is no token, so nothing was sent.
-            NotSent: The host is not allowed, or the time was up before anything was sent.
-            CallError: Anything else; `sent` says whether the request may have left, `__cause__` what went wrong.
+            NotSent: The host is not allowed, or the deadline passed before anything was sent.
+            CallError: There is no complete answer. `sent` says whether the request may have left. `__cause__` is the
+                library's error.
         """
         request_id = str(uuid.uuid4())
         host = self._allowed(url, request_id)
-        call = Call(request_id=request_id, deadline=deadline, clock=self._clock)
-        record: dict[str, Any] = {
-            "action": "workspace_call",
+        call = WatchedCall(request_id=request_id, deadline=deadline, clock=self._clock)
+        fields: dict[str, Field] = {
             "method": method,
             "host": host,
             "path": parse_url(url).path or "/",
@@ -132,7 +134,7 @@ class Transport:
         }
         headers = {
             "Accept": "application/json",
-            # An answer has a few KiB: nothing to unpack means nothing that unpacks to gigabytes.
+            # Without compression, an answer of a few KiB cannot unpack to gigabytes.
             "Accept-Encoding": "identity",
             "User-Agent": f"azureml-pipeline-triggers/{VERSION}",
             "x-ms-client-request-id": request_id,
@@ -144,28 +146,21 @@ class Transport:
             request = HttpRequest(method, url, headers=headers, content=body)
             answer = self._run(request, call, scope)
         except Exception as error:
-            self._log(record, started, error=error)
+            self._log(fields, started, error=error)
             raise
-        self._log(record, started, status=answer.status)
+        self._log(fields, started, status=answer.status)
         return answer
 
     def close(self) -> None:
         """Close all connections."""
-        self._pipeline.__exit__()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
+        self._requests.close()
 
     def _allowed(self, url: str, request_id: str) -> str:
-        """Return the host of a URL that a token may go to."""
+        """Return the URL's host if a token may go to it.
+
+        Raises:
+            NotSent: A token may not go to it.
+        """
         try:
             host = host_of(url)
         except ValueError as error:
@@ -177,23 +172,23 @@ class Transport:
             )
         if not url.lower().startswith("https:") and not _stays_here(url):
             raise NotSent(
-                f"not sent: a token goes over https only, and {host} is not this machine",
+                f"not sent: {host} must be called over https, since the call carries a token "
+                "(http is allowed for this machine only)",
                 request_id=request_id,
             )
         return host
 
-    def _run(self, request: HttpRequest, call: Call, scope: str) -> ServiceAnswer:
-        # A proxy has no business with a call to this machine, where a token may go without TLS.
+    def _run(self, request: HttpRequest, call: WatchedCall, scope: str) -> ServiceAnswer:
+        # A token may go to this machine without TLS, so a proxy must not see the call.
         proxies = {"http": "", "https": ""} if _stays_here(request.url) else None
-        reset = current_call.set(call)
         try:
-            with call:
+            with call.current():
                 response = self._pipeline.run(
                     request,
                     stream=True,
                     scope=scope,
                     connection_timeout=self._connect_timeout.total_seconds(),
-                    read_timeout=call.timeout.total_seconds(),
+                    read_timeout=call.deadline.total_seconds(),
                     proxies=proxies,
                 ).http_response
                 content = _read(response)
@@ -201,13 +196,11 @@ class Transport:
             if call.expired:
                 raise call.too_late() from error
             raise CallError(
-                f"the call failed: {type(error).__name__}",
+                f"the call failed with {type(error).__name__}",
                 request_id=call.request_id,
                 sent=call.sent,
             ) from error
-        finally:
-            current_call.reset(reset)
-        # A body without a length ends where the connection ends: one that the timer cut off only looks whole.
+        # A body without a length ends where its connection ends. If the timer ended it, the body only looks complete.
         if call.expired:
             raise call.too_late()
         headers = {name.lower(): value for name, value in response.headers.items()}
@@ -220,29 +213,25 @@ class Transport:
 
     def _log(
         self,
-        record: dict[str, Any],
+        fields: dict[str, Field],
         started: float,
         *,
         status: int | None = None,
         error: Exception | None = None,
     ) -> None:
         milliseconds = round((self._clock() - started) * 1000)
-        said = type(error.__cause__ or error).__name__ if error is not None else status
-        logger.log(
-            logging.INFO if error is None else logging.WARNING,
-            "%s %s%s: %s after %d ms (request %s)",
-            record["method"],
-            record["host"],
-            record["path"],
-            said,
-            milliseconds,
-            record["request_id"],
-            extra={**record, "status": status, "milliseconds": milliseconds},
+        result = type(error.__cause__ or error).__name__ if error is not None else status
+        log_decision(
+            logger,
+            Action.WORKSPACE_CALL,
+            f"{fields['method']} {fields['host']}{fields['path']}: {result} after {milliseconds} ms",
+            {**fields, "status": status, "milliseconds": milliseconds},
+            level=logging.INFO if error is None else logging.WARNING,
         )
 
 
 class _BearerToken(SansIOHTTPPolicy[HttpRequest, HttpResponse]):
-    """Adds the token for the call's scope. `Transport` has checked where it goes."""
+    """Adds the token of the call's scope. `Transport` has checked the host before."""
 
     def __init__(self, tokens: Tokens) -> None:
         self._tokens = tokens
@@ -253,10 +242,10 @@ class _BearerToken(SansIOHTTPPolicy[HttpRequest, HttpResponse]):
 
 
 def _read(response: HttpResponse) -> bytes:
-    """Read a bounded body, and give the connection back or close it.
+    """Return the body, and give the connection back to its pool.
 
     Raises:
-        ValueError: The body is larger than 1 MiB.
+        ValueError: The body is larger than 1 MiB. Its connection is closed.
     """
     content = bytearray()
     try:

@@ -1,4 +1,4 @@
-"""The workspace, as the two verbs see it: a body goes in, an outcome comes out."""
+"""Azure ML as the engine sees it: start, search, poll and cancel runs."""
 
 from __future__ import annotations
 
@@ -13,42 +13,42 @@ from shared.config.model import Pipeline
 from shared.core.errors import CallError, TokenUnavailable, WorkspaceUnavailable
 from shared.core.outcomes import Outcome, ServiceAnswer, ServiceRequest
 from shared.core.runs import RunFacts, RunGone, SearchResult
-from shared.pipelines.answers import read_failure
+from shared.pipelines.answers import describe_failure, read_failure
 from shared.pipelines.kinds import KINDS
 from shared.pipelines.service_json import error_of, load_json
 
 READ_DEADLINE = timedelta(seconds=30)
-"""For everything but the POST that starts a run: it can be asked again."""
+"""Of each call except the POST that starts a run. These calls can be repeated."""
 
 
 class Workspace(Protocol):
-    """What the verbs need of Azure ML; `WorkspaceClient` says what each does and raises."""
+    """The operations on runs that the app needs. `WorkspaceClient` documents each, and calls Azure ML."""
 
     def submit(self, pipeline: Pipeline, body: bytes) -> Outcome:
-        """Start a run."""
+        """See `WorkspaceClient.submit`."""
         ...
 
     def status(self, pipeline: Pipeline, run_id: str) -> RunFacts:
-        """Return how a run stands."""
+        """See `WorkspaceClient.status`."""
         ...
 
     def search(
         self, pipeline: Pipeline, *, experiment: str, correlation_id: str, reference: str | None
     ) -> SearchResult:
-        """Search for runs."""
+        """See `WorkspaceClient.search`."""
         ...
 
     def cancel(self, pipeline: Pipeline, run_id: str) -> None:
-        """Cancel a run."""
+        """See `WorkspaceClient.cancel`."""
         ...
 
 
 class WorkspaceClient:
-    """Sends the requests of a pipeline's kind, and returns what their answers mean.
+    """A `Workspace` over HTTP. A pipeline's kind builds the requests and reads the answers.
 
     Args:
-        transport: Makes the calls.
-        tokens: The identity that the calls are made with, for messages about it.
+        transport: Sends the requests.
+        tokens: The identity, which error messages name.
         now: Returns the current time (timezone-aware).
     """
 
@@ -66,7 +66,11 @@ class WorkspaceClient:
     def submit(self, pipeline: Pipeline, body: bytes) -> Outcome:
         """Send a body to a pipeline, once, and return the outcome.
 
-        No fault of a network, a service or an identity makes it raise: the outcome says it.
+        If the network, Azure ML or the identity fails, the outcome says so. No error is raised.
+
+        Args:
+            pipeline: The pipeline to start.
+            body: The body that its kind built.
         """
         kind = KINDS[pipeline.kind]
         request = kind.submit_request(pipeline.endpoint, body)
@@ -85,7 +89,7 @@ class WorkspaceClient:
 
         Raises:
             RunGone: Azure ML does not know the run.
-            WorkspaceUnavailable: It gave no usable answer.
+            WorkspaceUnavailable: Azure ML gave no usable answer.
         """
         kind = KINDS[pipeline.kind]
         answer = self._ask(kind.status_request(pipeline.endpoint, run_id), pipeline)
@@ -99,24 +103,25 @@ class WorkspaceClient:
     def search(
         self, pipeline: Pipeline, *, experiment: str, correlation_id: str, reference: str | None
     ) -> SearchResult:
-        """Search for the runs that carry a stamp: in run history by its tag, then in the pipeline's own run list.
+        """Search for the runs with a correlation id: in run history, then in the pipeline's own list of runs.
 
-        Whatever does not answer as it must has seen nothing: the search does not count, and goes on.
+        A source that fails counts as empty: it shows neither the run nor the reference run.
 
         Args:
-            pipeline: Where the run would have been started.
-            experiment: The experiment it would be in.
-            stamp: The submission's stamp.
-            neighbour: The stamp of the newest run that we know of there; a search that does not see it does not
-                count. None when there is none: then no search counts.
+            pipeline: The pipeline that the submission was sent to.
+            experiment: The experiment of the submission's run.
+            correlation_id: The correlation id of the submission.
+            reference: The correlation id of the reference run, the newest known run in the experiment. A search that
+                finds no run is conclusive only if it sees this one. If it is None, no such search is conclusive.
         """
         found = self._query(pipeline, experiment, correlation_id)
         if found:
             return SearchResult(runs=tuple(found))
+        # It is not documented when a submission's tags appear in run history.
         listed = self._list(pipeline, KINDS[pipeline.kind].list_request(pipeline.endpoint))
-        by_stamp = [run for run in listed if run.correlation_id == correlation_id]
-        if by_stamp:
-            return SearchResult(runs=tuple(by_stamp))
+        found = [run for run in listed if run.correlation_id == correlation_id]
+        if found:
+            return SearchResult(runs=tuple(found))
         if reference is None:
             return SearchResult()
         seen = any(run.correlation_id == reference for run in listed)
@@ -129,7 +134,7 @@ class WorkspaceClient:
 
         Raises:
             RunGone: Azure ML does not know the run.
-            WorkspaceUnavailable: It did not confirm.
+            WorkspaceUnavailable: Azure ML did not confirm the cancellation.
         """
         request = KINDS[pipeline.kind].cancel_request(pipeline.endpoint, run_id)
         answer = self._ask(request, pipeline)
@@ -143,7 +148,7 @@ class WorkspaceClient:
         self._transport.close()
 
     def _query(self, pipeline: Pipeline, experiment: str, correlation_id: str) -> list[RunFacts]:
-        """Return the runs that run history shows with a stamp."""
+        """Return the runs with a correlation id in run history."""
         kind = KINDS[pipeline.kind]
         request = kind.search_request(
             pipeline.endpoint, experiment=experiment, correlation_id=correlation_id
@@ -155,7 +160,7 @@ class WorkspaceClient:
         try:
             answer = self._ask(request, pipeline)
         except WorkspaceUnavailable:
-            return []  # the transport has logged the call; a search that saw nothing does not count
+            return []  # the transport has logged the call; an empty list makes no search conclusive
         return KINDS[pipeline.kind].read_runs(answer) or []
 
     def _ask(self, request: ServiceRequest, pipeline: Pipeline) -> ServiceAnswer:
@@ -168,10 +173,10 @@ class WorkspaceClient:
                 deadline=READ_DEADLINE,
             )
         except (CallError, TokenUnavailable) as error:
-            raise WorkspaceUnavailable(read_failure(error).message or "no answer") from error
+            raise WorkspaceUnavailable(describe_failure(error)) from error
 
 
 def _refusal(answer: ServiceAnswer) -> str:
     code, message = error_of(load_json(answer.content))
-    said = ": ".join(part for part in (code, message) if part)
-    return f"Azure ML answered {answer.status}" + (f" ({said})" if said else "")
+    reason = ": ".join(part for part in (code, message) if part)
+    return f"Azure ML answered {answer.status}" + (f" ({reason})" if reason else "")

@@ -1,1 +1,1 @@
-"""What can be started, one module a kind, without I/O."""
+"""Kinds of pipelines, one module for each, without I/O."""

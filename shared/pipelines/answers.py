@@ -1,8 +1,8 @@
-"""What an answer, or the lack of one, says about a run: the table *The outcome of a POST* of the design.
+"""The outcome of the POST that starts a run, read from its answer or from its error.
 
-The POST is not idempotent, so "not started" is said only where it is certain. Where anything is unclear (an answer
-that cannot be read, a connection that ended after the request may have left), the outcome is `UNKNOWN`, and the run
-is looked for.
+The POST is not idempotent. The outcome is "not started" only if Azure ML definitely did not start a run. Otherwise it
+is `UNKNOWN`, for example if the answer is unreadable, or if the connection ended after a byte of the request left. The
+app then searches for the run.
 """
 
 from __future__ import annotations
@@ -22,34 +22,35 @@ _TAGS = re.compile(
     r"<(?:script|style)\b.*?</(?:script|style)\s*>|<[^<>]*>", re.DOTALL | re.IGNORECASE
 )
 _SECONDS = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?")
+_AMBIGUOUS = "ambiguous: a run may have started."
 
 
 def read_answer(
     answer: ServiceAnswer, *, identity: str, scope: str, now: Callable[[], datetime]
 ) -> Outcome:
-    """Say what a submission's answer means.
+    """Return the outcome of a POST from its answer.
 
     Args:
         answer: The whole answer.
-        identity: Who asked (`Tokens.describe`), for messages about roles.
-        scope: What the token was for.
-        now: Says the time, aware, for a `Retry-After` that is a date.
+        identity: The identity that called (`Tokens.describe`), for messages about roles.
+        scope: The scope of the token that was sent.
+        now: Returns the current time (timezone-aware), for a `Retry-After` that is a date.
     """
     content = load_json(answer.content)
     kind = _kind(answer.status)
     run_id = run_id_of(content) if kind is OutcomeKind.STARTED else None
     if kind is OutcomeKind.STARTED and run_id is None:
         kind = OutcomeKind.UNKNOWN
-    code, said = error_of(content) if run_id is None else (None, None)
-    if said is None and run_id is None and content is None:
-        said = _plain_text(answer.content)
+    code, text = error_of(content) if run_id is None else (None, None)
+    if text is None and run_id is None and content is None:
+        text = _plain_text(answer.content)
     return Outcome(
         kind=kind,
         run_id=run_id,
         run_status=read_status(get_value(content, "status")) if run_id is not None else None,
         status=answer.status,
         code=code,
-        message=None if run_id is not None else _message(answer, kind, code, said, identity, scope),
+        message=None if run_id is not None else _message(answer, kind, code, text, identity, scope),
         retry_after=_retry_after(answer.headers.get("retry-after"), now=now),
         request_id=answer.request_id,
         service_request_id=_service_request_id(answer.headers),
@@ -57,27 +58,34 @@ def read_answer(
 
 
 def read_failure(error: CallError | TokenUnavailable) -> Outcome:
-    """Say what it means that a call raised instead of answering.
+    """Return the outcome of a POST from the error that `Transport.send` raised."""
+    # The class of the library's error does not decide. azure-core raises `ServiceRequestError` for a refused connection
+    # and for a TLS error after the server had read the whole POST. The call knows whether a byte may have left.
+    ambiguous = isinstance(error, CallError) and error.sent
+    details = describe_failure(error)
+    return Outcome(
+        kind=OutcomeKind.UNKNOWN if ambiguous else OutcomeKind.NOT_STARTED,
+        message=redact(f"{_AMBIGUOUS} {_capitalized(details)}") if ambiguous else details,
+        request_id=error.request_id if isinstance(error, CallError) else None,
+    )
 
-    What decides is whether a byte of the request may have left, which the call knows. It is not concluded from an
-    error's class: azure-core's `ServiceRequestError` covers a refused connection as well as a TLS error after the
-    server had read the whole POST.
 
-    Args:
-        error: What `Transport.send` raised.
-    """
-    request_id = error.request_id if isinstance(error, CallError) else None
-    if isinstance(error, CallError) and error.sent:
-        kind, said = OutcomeKind.UNKNOWN, "no answer: nobody knows whether a run was started. "
-    elif isinstance(error, TokenUnavailable | NotSent):
-        kind, said = OutcomeKind.NOT_STARTED, ""
-    else:
-        kind, said = OutcomeKind.NOT_STARTED, "not sent: the workspace could not be reached. "
-    return Outcome(kind=kind, message=redact(said + _tell(error)), request_id=request_id)
+def describe_failure(error: CallError | TokenUnavailable) -> str:
+    """Return a message about an error of `Transport.send`, with its cause."""
+    # The messages of these two are complete. The cause of a `TokenUnavailable` often claims that there is no identity.
+    if isinstance(error, TokenUnavailable | NotSent):
+        return redact(str(error))
+    cause = error.__cause__
+    details = str(error)
+    if cause is not None:
+        details += f" ({str(cause) or type(cause).__name__})"
+    if error.sent:
+        return redact(details)
+    return redact(f"not sent: Azure ML could not be reached. {_capitalized(details)}")
 
 
 def _kind(status: int) -> OutcomeKind:
-    """Return what a status means, taking every 2xx for a run."""
+    """Return the outcome of a status. A 2xx is `STARTED` even if the answer names no run."""
     if 200 <= status < 300:
         return OutcomeKind.STARTED
     if status == HTTPStatus.TOO_MANY_REQUESTS:
@@ -93,36 +101,41 @@ def _message(
     answer: ServiceAnswer,
     kind: OutcomeKind,
     code: str | None,
-    said: str | None,
+    text: str | None,
     identity: str,
     scope: str,
 ) -> str:
-    detail = ": ".join(part for part in (code, said) if part) or "it gave no reason"
+    """Return the message for an answer that names no run: the finding, how to fix it, the service's own reason."""
+    reason = ": ".join(part for part in (code, text) if part) or "no reason given"
+    answered = f"Azure ML answered {answer.status}"
     if kind is OutcomeKind.FORBIDDEN:
-        # The service's own text may be long, and what to do must not be cut off.
+        # The service's reason comes last: it may be long, and `redact` cuts the end of the message.
         return redact(
-            f"the workspace answered {answer.status} to {identity} with a token for {scope}. Give it the role "
-            "AzureML Data Scientist on the workspace, or a custom role with the action "
-            "Microsoft.MachineLearningServices/workspaces/experiments/runs/submit/action; "
-            f"a role takes up to an hour to apply. {detail}"
+            f"{answered} to {identity} with a token for {scope}. Assign it the role AzureML Data Scientist on the "
+            "workspace, or a custom role with the action "
+            "Microsoft.MachineLearningServices/workspaces/experiments/runs/submit/action. "
+            f"A new role takes up to an hour to take effect. {reason}"
         )
-    if 300 <= answer.status < 400:
-        detail = f"redirects are not followed; correct the pipeline's endpoint. {detail}"
+    if 200 <= answer.status < 300:
+        return redact(f"{_AMBIGUOUS} {answered}, but no run id could be read from it: {reason}")
     if kind is OutcomeKind.UNKNOWN:
-        detail = f"nobody knows whether a run was started. {detail}"
-        if 200 <= answer.status < 300:
-            detail = f"no run id could be read in the answer; {detail}"
-    return redact(f"the workspace answered {answer.status}: {detail}")
+        return redact(f"{_AMBIGUOUS} {answered}: {reason}")
+    if 300 <= answer.status < 400:
+        return redact(
+            f"{answered}, and the app does not follow redirects. Correct the pipeline's endpoint in the triggers file. "
+            f"{reason}"
+        )
+    return redact(f"{answered}: {reason}")
 
 
 def _plain_text(content: bytes) -> str | None:
-    """Return what an HTML page or a plain text says; None for an empty body."""
+    """Return the text of an HTML page or of a plain body, or None if there is none."""
     text = content[:20_000].decode("utf-8", errors="replace")
     return redact(" ".join(_TAGS.sub(" ", text).split())) or None
 
 
 def _retry_after(value: str | None, *, now: Callable[[], datetime]) -> timedelta | None:
-    """Return how long the service asked to wait, by seconds or by an HTTP date; None where it makes no sense."""
+    """Return the wait that a `Retry-After` asks for, in seconds or by a date, or None if it is malformed or past."""
     if value is None:
         return None
     value = value.strip()
@@ -132,7 +145,7 @@ def _retry_after(value: str | None, *, now: Callable[[], datetime]) -> timedelta
         until = parsedate_to_datetime(value)
     except (ValueError, OverflowError):
         return None
-    if until.tzinfo is None:  # `-0000`, which says UTC (RFC 5322)
+    if until.tzinfo is None:  # the zone is `-0000`, which means UTC (RFC 5322)
         until = until.replace(tzinfo=UTC)
     wait = until - now()
     return wait if wait >= timedelta() else None
@@ -145,7 +158,5 @@ def _service_request_id(headers: Mapping[str, str]) -> str | None:
     return None
 
 
-def _tell(error: CallError | TokenUnavailable) -> str:
-    """Describe an error with the cause that the transport gave it."""
-    cause = None if isinstance(error, NotSent) else error.__cause__
-    return f"{error} ({type(cause).__name__}: {cause})" if cause is not None else str(error)
+def _capitalized(text: str) -> str:
+    return text[:1].upper() + text[1:]

@@ -1,6 +1,6 @@
-"""The kinds of pipelines that can be started. A kind is one object without I/O.
+"""The kinds of pipelines that the app can start. A kind is one object without I/O.
 
-It checks an endpoint, builds the requests, and reads the answers. `clients.workspace` sends the requests; nothing
+A kind checks an endpoint, builds the requests, and reads the answers. `clients.workspace` sends the requests. No module
 outside this package knows a kind's URLs or bodies.
 """
 
@@ -17,16 +17,16 @@ from shared.pipelines.values import RunValues
 
 
 class PipelineKind(Protocol):
-    """What the app needs to know about a kind of pipeline."""
+    """The requests and answers of one kind of pipeline."""
 
     name: str
     """The value of `kind` in the triggers file."""
 
     def check_endpoint(self, url: str) -> None:
-        """Check the endpoint of such a pipeline.
+        """Check that a URL is an endpoint of this kind.
 
         Raises:
-            ValueError: It is none. The message never repeats the URL, which may come from a setting.
+            ValueError: It is not. The message never repeats the URL, which may come from a setting.
         """
         ...
 
@@ -37,8 +37,13 @@ class PipelineKind(Protocol):
     def build_body(self, values: RunValues, *, correlation_id: str) -> bytes:
         """Return the body that starts a run, as UTF-8 JSON.
 
+        Args:
+            values: The values of the run.
+            correlation_id: The submission's correlation id, by which a search finds the run.
+
         Raises:
             RenderError: A value cannot be sent.
+            BodyTooLarge: The ledger cannot hold the body.
         """
         ...
 
@@ -49,7 +54,7 @@ class PipelineKind(Protocol):
     def read_outcome(
         self, answer: ServiceAnswer, *, identity: str, scope: str, now: Callable[[], datetime]
     ) -> Outcome:
-        """Return what an answer to `submit_request` means.
+        """Return the outcome of `submit_request` from its answer.
 
         Args:
             answer: The whole answer.
@@ -62,7 +67,7 @@ class PipelineKind(Protocol):
     def search_request(
         self, endpoint: str, *, experiment: str, correlation_id: str
     ) -> ServiceRequest | None:
-        """Return the query for runs with a correlation id; None if the endpoint does not allow one."""
+        """Return the query for the runs with a correlation id, or None if the endpoint offers no query."""
         ...
 
     def list_request(self, endpoint: str) -> ServiceRequest:
@@ -78,11 +83,11 @@ class PipelineKind(Protocol):
         ...
 
     def read_run(self, answer: ServiceAnswer) -> RunFacts | None:
-        """Return the run that an answer to `status_request` shows, or None."""
+        """Return the run that an answer to `status_request` shows, or None if it shows none."""
         ...
 
     def read_runs(self, answer: ServiceAnswer) -> Sequence[RunFacts] | None:
-        """Return the runs that an answer to a search or a list shows, or None if it is not such a list."""
+        """Return the runs that an answer to a search or a list shows, or None if it is no list of runs."""
         ...
 
 

@@ -1,8 +1,8 @@
 """Published pipelines of Azure ML v1.
 
 The keys of the body are those of `PipelineSubmissionInfo` in azureml-pipeline-core 1.62.0
-(`azureml/pipeline/core/_restclients/aeva/models/pipeline_submission_info.py`), with `tags` in lower case. What is
-not set is not sent. The URLs are those of `aml_pipelines_api10.py` in the same package, and of `azureml/_restclient`
+(`azureml/pipeline/core/_restclients/aeva/models/pipeline_submission_info.py`), with `tags` in lower case. A value that
+is not set is not sent. The URLs are those of `aml_pipelines_api10.py` in the same package, and of `azureml/_restclient`
 in azureml-core 1.61.0.
 """
 
@@ -25,7 +25,7 @@ from shared.pipelines.values import DataPath, Dataset, DatasetReference, RunValu
 from shared.pipelines.workspaces import CLOUDS, check_address
 
 MAX_BODY_BYTES = 60 * 1024
-"""A body is one binary property of the ledger's row; the table service takes 64 KiB."""
+"""The ledger stores a body as one binary property of its row. The table service allows 64 KiB for a property."""
 
 _SUBMIT = re.compile(r".*/PipelineRuns/PipelineSubmit/[A-Za-z0-9-]+\Z", re.IGNORECASE)
 
@@ -36,16 +36,16 @@ class PublishedPipeline:
     name = "published_pipeline"
 
     def check_endpoint(self, url: str) -> None:
-        """Check a submit URL. Any host is allowed, since private link has names of its own.
+        """Check that a URL is the submit URL of a published pipeline.
 
         Raises:
-            ValueError: It is not the submit URL of a published pipeline.
+            ValueError: It is not.
         """
         parts = check_address(url)
         if not _SUBMIT.match(parts.path):
             raise ValueError(
-                "the address of a published pipeline ends with /PipelineRuns/PipelineSubmit/<id>; "
-                "copy its REST endpoint from the studio"
+                "the URL of a published pipeline ends with /PipelineRuns/PipelineSubmit/<id>. "
+                "Copy the pipeline's REST endpoint from the studio"
             )
 
     def default_scope(self, cloud: str) -> str:
@@ -53,16 +53,16 @@ class PublishedPipeline:
         return CLOUDS[cloud].scope
 
     def build_body(self, values: RunValues, *, correlation_id: str) -> bytes:
-        """Return the body of a run, as UTF-8 JSON.
+        """Return the body that starts a run, as UTF-8 JSON.
 
-        Parameters become text as the SDK writes them: `True`, `3`, `1.5`. Paths go raw, never percent-encoded.
+        Parameters become text as the SDK writes them: `True`, `3`, `1.5`. Paths are not percent-encoded.
 
         Args:
             values: The values of the run.
-            correlation_id: Identifies the submission, so that a run whose answer was lost can be found.
+            correlation_id: The submission's correlation id. It replaces a tag or property of the same name.
 
         Raises:
-            RenderError: A text cannot be written in UTF-8.
+            RenderError: UTF-8 cannot encode a text.
             BodyTooLarge: The body has more than 60 KiB.
         """
         record: dict[str, Any] = {
@@ -80,6 +80,7 @@ class PublishedPipeline:
                 name: _dataset(dataset) for name, dataset in values.datasets.items()
             },
             "ContinueRunOnStepFailure": values.continue_on_step_failure,
+            # Tags are what run history can be queried by. A person can change them, but not the properties.
             "tags": {**values.tags, CORRELATION_KEY: correlation_id},
             "Properties": {**values.properties, CORRELATION_KEY: correlation_id},
         }
@@ -97,21 +98,19 @@ class PublishedPipeline:
     def read_outcome(
         self, answer: ServiceAnswer, *, identity: str, scope: str, now: Callable[[], datetime]
     ) -> Outcome:
-        """Return what an answer to the POST means: see `answers.read_answer`."""
+        """Return the outcome of the POST from its answer. See `answers.read_answer`."""
         return read_answer(answer, identity=identity, scope=scope, now=now)
 
     def search_request(
         self, endpoint: str, *, experiment: str, correlation_id: str
     ) -> ServiceRequest | None:
-        """Return run history's query for runs that carry a correlation id; None if the endpoint has no history.
-
-        Run history's filters do not escape values, and a correlation id needs no escaping.
-        """
+        """Return run history's query for the runs with a correlation id, or None if the endpoint has no run history."""
         before, found, after = endpoint.partition("/pipelines/v1.0/")
         if not found:
             return None
         workspace = after.partition("/PipelineRuns/")[0]
         path = f"history/v1.0/{workspace}/experiments/{quote(experiment, safe='')}/runs:query"
+        # A filter cannot escape a value, and a correlation id needs no escaping.
         query = {"filter": f'(Tags/{CORRELATION_KEY} eq "{correlation_id}")', "top": 100}
         return ServiceRequest(
             method="POST", url=f"{before}/{path}", body=json.dumps(query).encode()
@@ -131,16 +130,16 @@ class PublishedPipeline:
         return ServiceRequest(method="DELETE", url=f"{_run(endpoint, run_id)}/Execution")
 
     def read_run(self, answer: ServiceAnswer) -> RunFacts | None:
-        """Return the run that an answer shows, or None."""
+        """Return the run that an answer shows, or None if it shows none."""
         return read_run(answer.content) if answer.status == HTTPStatus.OK else None
 
     def read_runs(self, answer: ServiceAnswer) -> Sequence[RunFacts] | None:
-        """Return the runs that an answer lists, or None if it is not a list of runs."""
+        """Return the runs that an answer lists, or None if it is no list of runs."""
         return read_runs(answer.content) if answer.status == HTTPStatus.OK else None
 
 
 def _runs(endpoint: str) -> str:
-    """Return an endpoint's part up to and with `/PipelineRuns`."""
+    """Return an endpoint up to and including `/PipelineRuns`."""
     before, _, _ = endpoint.partition("/PipelineRuns/")
     return f"{before}/PipelineRuns"
 
@@ -150,7 +149,7 @@ def _run(endpoint: str, run_id: str) -> str:
 
 
 def _text(value: Scalar) -> str:
-    """Write a parameter as the SDK does: the service knows text only."""
+    """Return a parameter as the SDK writes it. The service takes text only."""
     return repr(value) if isinstance(value, float) else str(value)
 
 
@@ -172,8 +171,12 @@ def _reference(dataset: DatasetReference) -> dict[str, str]:
 
 
 def _check_text(values: RunValues) -> None:
-    """Refuse lone surrogates, which UTF-8 cannot hold, with the place where one is."""
-    places: dict[str, Mapping[str, Any]] = {
+    """Check that UTF-8 can encode all texts: it cannot encode a lone surrogate.
+
+    Raises:
+        RenderError: It cannot. `where` names the value.
+    """
+    mappings: dict[str, Mapping[str, Any]] = {
         "parameters": values.parameters,
         "data_paths": {name: _data_path(path) for name, path in values.data_paths.items()},
         "datasets": {name: _dataset(dataset) for name, dataset in values.datasets.items()},
@@ -186,14 +189,15 @@ def _check_text(values: RunValues) -> None:
         "run_source": values.run_source,
         "run_type": values.run_type,
     }
-    for place, named in places.items():
-        texts |= {f"{place}.{name}": [name, value] for name, value in named.items()}
+    for key, mapping in mappings.items():
+        texts |= {f"{key}.{name}": [name, value] for name, value in mapping.items()}
     for where, value in texts.items():
         try:
             json.dumps(value, ensure_ascii=False).encode()
         except UnicodeEncodeError as error:
-            # The name itself may be what cannot be written, and it goes into records and logs.
+            # The name itself may hold the surrogate, and it goes into the ledger and the logs.
             shown = where.encode(errors="replace").decode()
             raise RenderError(
-                shown, "the text holds half a character (a lone surrogate), which cannot be sent"
+                shown,
+                "the text contains a lone surrogate (half of a character), which UTF-8 cannot encode. Remove it",
             ) from error

@@ -1,4 +1,4 @@
-"""Runs as Azure ML's two services show them: the pipelines service's entity and run history's record."""
+"""Reads the runs that Azure ML's two services show: the pipelines service's entity and run history's record."""
 
 from __future__ import annotations
 
@@ -16,16 +16,19 @@ from shared.pipelines.service_json import (
 )
 
 CORRELATION_KEY = "submission"
-"""The tag and the property of a run that hold its correlation id, `[A-Za-z0-9_-]` only."""
+"""The name of the tag and of the property that hold a run's correlation id (`[A-Za-z0-9_-]` only)."""
 
 
 def read_run(content: bytes) -> RunFacts | None:
-    """Return the run that an answer shows; None when it shows none."""
+    """Return the run that a body shows, or None if it shows none."""
     return _run(load_json(content))
 
 
 def read_runs(content: bytes) -> list[RunFacts] | None:
-    """Return the runs that an answer lists; None when it lists none: not even an empty list."""
+    """Return the runs that a body lists, or None if it is no list.
+
+    An item that is no run is left out.
+    """
     value = load_json(content)
     if isinstance(value, dict):
         value = get_value(value, "value")
@@ -53,11 +56,11 @@ def _run(record: object) -> RunFacts | None:
         status=word,
         created=_instant(created),
         error=(message or code or detail) if word in FAILED else None,
-        correlation_id=_stamp(record),
+        correlation_id=_correlation_id(record),
     )
 
 
-def _stamp(record: object) -> str | None:
+def _correlation_id(record: object) -> str | None:
     for field in ("tags", "properties"):
         found = get_value(get_value(record, field), CORRELATION_KEY)
         if isinstance(found, str):

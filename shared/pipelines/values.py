@@ -1,4 +1,4 @@
-"""TODO."""
+"""The values that a run is started with: rendered and complete, but not yet in the form that a service takes."""
 
 from __future__ import annotations
 
@@ -6,65 +6,56 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 type Scalar = str | bool | int | float
-"""A parameter's value. Azure ML v1 takes text only; `pipelines.published_pipeline` makes it."""
+"""The value of a parameter. A kind turns it into what its service takes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataPath:
-    """A place in a datastore.
-
-    Attributes:
-        datastore: Azure ML's name of the datastore.
-        path: Path below the datastore's container, raw: never percent-encoded.
-    """
+    """A path in a datastore."""
 
     datastore: str
+    """The name of the datastore in Azure ML."""
     path: str
+    """The path below the datastore's container, not percent-encoded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatasetReference:
-    """A registered dataset.
-
-    Attributes:
-        name: Its registered name.
-        version: Its version; the latest when absent.
-        id: Its id, when it is known.
-    """
+    """A registered dataset. `name` or `id` is set."""
 
     name: str | None = None
+    """The name that it is registered with."""
     version: str | None = None
+    """The version. None stands for the latest."""
     id: str | None = None
+    """The id, which names one version."""
 
 
 type Dataset = str | DatasetReference | DataPath
-"""A dataset: the id of a saved one, a registered one, or a path in a datastore."""
+"""A dataset: the id of a saved dataset, a registered dataset, or a path in a datastore."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunValues:
-    """The values of one run, rendered.
-
-    Attributes:
-        experiment: The experiment the run goes under.
-        parameters: Pipeline parameters by name.
-        data_paths: Data path parameters by name.
-        datasets: Dataset parameters by name.
-        tags: Tags on the run.
-        properties: Properties on the run; Azure ML never changes them afterwards.
-        description: Text shown with the run; absent when None.
-        run_source: Who started it, a free text; the SDK's own is `SDK`.
-        run_type: One of `HTTP`, `SDK`, `Schedule`, `Portal`; absent when None.
-        continue_on_step_failure: Overrides the pipeline's own setting; absent when None.
-    """
+    """The values of one run."""
 
     experiment: str
+    """The experiment that the run belongs to."""
     parameters: Mapping[str, Scalar] = field(default_factory=dict)
+    """Pipeline parameters by name."""
     data_paths: Mapping[str, DataPath] = field(default_factory=dict)
+    """Data path parameters by name."""
     datasets: Mapping[str, Dataset] = field(default_factory=dict)
+    """Dataset parameters by name."""
     tags: Mapping[str, str] = field(default_factory=dict)
+    """Tags of the run. A person can change them later."""
     properties: Mapping[str, str] = field(default_factory=dict)
+    """Properties of the run. They never change."""
     description: str | None = None
+    """A text that the studio shows with the run."""
     run_source: str = "SDK"
+    """A free text that names the client. The SDK sends `SDK`."""
     run_type: str | None = None
+    """One of `HTTP`, `SDK`, `Schedule`, `Portal`."""
     continue_on_step_failure: bool | None = None
+    """Whether other steps go on after a step failed. None stands for the pipeline's own setting."""

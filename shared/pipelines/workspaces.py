@@ -1,4 +1,4 @@
-"""Which Azure ML workspace an endpoint belongs to, and what differs between Azure's clouds."""
+"""The Azure ML workspace that an endpoint belongs to, and the differences between Azure's clouds."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ class Cloud:
     scope: str
     """The token scope of published pipelines: the cloud's Azure Resource Manager, as in the v1 SDK."""
     studio: str
-    """The studio's address (Microsoft Learn: Azure services in national clouds)."""
+    """The URL of the studio (Microsoft Learn: Azure services in national clouds)."""
     host_suffix: str | None = None
-    """How the hosts of its endpoints end; None for the cloud that all other hosts belong to."""
+    """The end of its endpoints' hosts. None for the cloud that all other hosts belong to."""
 
 
 CLOUDS: Mapping[str, Cloud] = {
@@ -39,7 +39,7 @@ CLOUDS: Mapping[str, Cloud] = {
 }
 
 PAGE_HOSTS = {"portal.azure.com", *(urlsplit(cloud.studio).hostname for cloud in CLOUDS.values())}
-"""Hosts that show pages for people: an address there is no endpoint."""
+"""Hosts of web pages. A URL there is no endpoint, but people copy it from their browser."""
 
 _WORKSPACE = re.compile(
     r".*/subscriptions/([^/]+)/resourceGroups/([^/]+)"
@@ -51,17 +51,21 @@ _REGION = re.compile(r"([a-z0-9-]+)\.(?:api\.azureml\.ms|aether\.ms|api\.ml\.azu
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkspaceId:
-    """Names an Azure ML workspace. A part is None if neither the file nor an endpoint gives it."""
+    """An Azure ML workspace. A field is None if neither the triggers file nor an endpoint gives it."""
 
     subscription: str | None = None
+    """The id of the subscription."""
     resource_group: str | None = None
+    """The name of the resource group."""
     name: str | None = None
+    """The name of the workspace."""
     region: str | None = None
+    """The region in Azure's short form, such as `westeurope`."""
     cloud: str = "public"
     """A key of `CLOUDS`."""
 
     def studio_url(self, run_id: str) -> str | None:
-        """Return a run's page in the studio, or None if the workspace is not fully known."""
+        """Return the URL of a run's page in the studio, or None if the workspace is not fully known."""
         parts = (self.subscription, self.resource_group, self.name)
         if None in parts or self.cloud not in CLOUDS:
             return None
@@ -71,7 +75,7 @@ class WorkspaceId:
 
 
 def read_workspace(endpoint: str) -> WorkspaceId:
-    """Return what an endpoint's URL says about its workspace."""
+    """Return the workspace that an endpoint's URL names."""
     url = urlsplit(endpoint)
     host = (url.hostname or "").lower()
     found = _WORKSPACE.match(url.path)
@@ -93,13 +97,12 @@ def cloud_of(host: str) -> str:
 
 
 def check_address(url: str) -> SplitResult:
-    """Check what is true for the endpoints of all kinds, and return the URL's parts.
-
-    Any host is allowed, since private link has names of its own.
+    """Check the rules that hold for the endpoints of all kinds, and return the URL's parts.
 
     Raises:
-        ValueError: It cannot be an endpoint. The message never repeats the URL, which may come from a setting.
+        ValueError: The URL cannot be an endpoint. The message never repeats it, since it may come from a setting.
     """
+    # Any host is allowed: with Private Link, a workspace has a host name of its own.
     try:
         parts = urlsplit(url)
         host, _port = parts.hostname, parts.port
@@ -107,26 +110,26 @@ def check_address(url: str) -> SplitResult:
         host, parts = None, SplitResult("", "", "", "", "")
     if not host or parts.scheme not in ("https", "http") or re.search(r"\s", url):
         raise ValueError(
-            "an endpoint is an address that begins with https://; copy the REST endpoint that the studio shows"
+            "an endpoint is a URL that begins with https://. Copy the REST endpoint that the studio shows"
         )
     if host.lower() in PAGE_HOSTS:
         raise ValueError(
-            "this is the address of a page of the studio; copy the REST endpoint that the page shows"
+            "this is the URL of a page of the studio or the portal. Copy the REST endpoint that the page shows"
         )
     if parts.scheme == "http" and not is_loopback(host):
-        raise ValueError("the address must begin with https:// (http is for this machine only)")
+        raise ValueError("the URL must begin with https:// (http is allowed for this machine only)")
     if parts.username is not None or parts.password is not None:
-        raise ValueError("the address may hold no user name or password")
+        raise ValueError("the URL must not contain a user name or a password")
     if "?" in url or "#" in url:
-        raise ValueError("the address may hold no ? query and no # fragment")
+        raise ValueError("the URL must not contain a query (?) or a fragment (#)")
     return parts
 
 
 def is_loopback(host: str) -> bool:
-    """Return whether a host is this machine: 127.0.0.0/8, ::1, the same as an IPv4-mapped address, or `localhost`.
+    """Return whether a host is this machine: an address of 127.0.0.0/8, also as IPv4-mapped IPv6, `::1` or `localhost`.
 
     Args:
-        host: A host's name or address, without brackets.
+        host: The name or address, without brackets.
     """
     try:
         address = ipaddress.ip_address(host)

@@ -1,1 +1,1 @@
-"""The HTTP side, free of the host's types."""
+"""The HTTP side of the app, free of the host's types."""

@@ -1,4 +1,4 @@
-"""A request and its reply, free of the host's types. Header names are lower-case."""
+"""A request and its reply, free of the host's types."""
 
 from __future__ import annotations
 
@@ -10,38 +10,32 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What the host decoded.
-
-    Attributes:
-        url: The whole address, as the caller wrote it.
-        headers: By lower-case name.
-        query: The query's values; of a repeated name, the host keeps one.
-        body: The raw body.
-        params: The route's parameters, decoded.
-    """
+    """An HTTP request that the host has decoded."""
 
     url: str
+    """The absolute URL that the caller used."""
     headers: Mapping[str, str] = field(default_factory=dict)
+    """Headers by lower-case name."""
     query: Mapping[str, str] = field(default_factory=dict)
+    """Query parameters by name. The host keeps one value of a repeated name."""
     body: bytes = b""
+    """The raw body."""
     params: Mapping[str, str] = field(default_factory=dict)
+    """The route's path parameters, decoded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """What the host encodes.
-
-    Attributes:
-        status: The HTTP status.
-        content: A JSON object.
-        headers: Besides `Content-Type`.
-        media_type: `application/json` or `application/problem+json`.
-    """
+    """An HTTP reply that the host encodes."""
 
     status: int
+    """The HTTP status."""
     content: Mapping[str, Any]
+    """The body as a JSON object."""
     headers: Mapping[str, str] = field(default_factory=dict)
+    """Headers other than `Content-Type`."""
     media_type: str = "application/json"
+    """`application/json` or `application/problem+json`."""
 
     @property
     def body(self) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -68,7 +68,9 @@ def app(stack: ExitStack, clock: Clock, workspace: Workspace, tmp_path: Path) ->
     options = ChaosOptions(events=1)
     file.write_text(triggers_file(options, endpoints=[endpoint]))
     tokens = stack.enter_context(Tokens(os.environ))
-    transport = stack.enter_context(Transport(tokens, hosts=frozenset({host_of(endpoint)})))
+    transport = stack.enter_context(
+        closing(Transport(tokens, hosts=frozenset({host_of(endpoint)})))
+    )
     return compose(
         load_config(file, settings={}),
         table=MemoryTable(),

@@ -16,7 +16,7 @@ from local.stack import Stack
 from local.standins.azurite import Azurite
 from local.standins.identity import IdentityFault
 from local.standins.workspace.faults import Fault, FaultKind
-from shared.web.api.openapi import ROUTES
+from shared.web.registry import ROUTES
 
 ROOT = Path(__file__).resolve().parents[2]
 CALL = "/api/v1/triggers/on-demand/submissions"
@@ -215,7 +215,7 @@ def test_with_the_ledger_down_every_function_fails_loudly_and_nothing_is_sent(
 ) -> None:
     stack = open_stack(SCHEDULED, LEDGER_CONNECTION="Gone", Gone=unused_connection())
     answer = stack.call("POST", CALL, json={"day": "monday"})
-    assert (answer.status_code, answer.json()["title"]) == (503, "Not available now")
+    assert (answer.status_code, answer.json()["title"]) == (503, "Service unavailable")
     assert stack.call("GET", "/api/health").status_code == 503
     stack.run_function("tick")
     stack.upload("incoming/a.csv", b"1")

@@ -1,4 +1,4 @@
-"""Every route of the HTTP API through the real Functions runtime: keys, curl lines, what becomes of a submission."""
+"""Every route of the HTTP API through the real Functions runtime: keys, bindings, curl lines and outcomes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from cli.openapi import BASE, EXAMPLES, curl
 from local.processes.host import HostOptions
 from local.stack import Stack
 from local.standins.azurite import Azurite
-from shared.web.api.openapi import ROUTES, RouteEntry, document
+from shared.web.api.openapi import described_routes, document
+from shared.web.registry import ROUTES, RouteEntry
 
 ROOT = Path(__file__).resolve().parents[2]
 KEY = "the-default-key"
@@ -38,7 +39,7 @@ def stack(azurite: Azurite) -> Iterator[Stack]:
 
 @pytest.fixture
 def location(stack: Stack) -> str:
-    """Give the path of a submission's `Location`: `/api/status/<id>/<capability>`."""
+    """Give the path of a submission's `Location`: `/api/status/<id>/<token>`."""
     answer = stack.call("POST", STARTED)
     assert answer.status_code == 202
     return answer.headers["Location"].removeprefix(stack.url)
@@ -49,7 +50,19 @@ def fill(text: str, location: str) -> str:
     return text.replace("$ID", identifier).replace("$STATUS_TOKEN", status_token)
 
 
-@pytest.mark.parametrize("entry", ROUTES, ids=lambda entry: entry.function)
+def test_the_worker_indexes_each_route_with_its_own_binding(stack: Stack) -> None:
+    headers = {"x-functions-key": "the-master-key"}
+    listed = stack.call("GET", "/admin/functions", headers=headers).json()
+    bindings = {one["name"]: one["config"]["bindings"][0] for one in listed}
+    for entry in ROUTES:
+        binding = bindings[entry.function]
+        level = "FUNCTION" if entry.key else "ANONYMOUS"
+        found = (binding["type"], binding["name"], binding["route"], binding["methods"])
+        assert found == ("httpTrigger", "req", entry.path, [entry.method])
+        assert binding["authLevel"] == level
+
+
+@pytest.mark.parametrize("entry", described_routes(), ids=lambda entry: entry.function)
 def test_every_route_answers_with_its_key_and_only_with_it(
     stack: Stack, location: str, entry: RouteEntry
 ) -> None:
@@ -72,7 +85,7 @@ def test_every_route_answers_with_its_key_and_only_with_it(
         assert call("") == answer.status_code
 
 
-@pytest.mark.parametrize("entry", ROUTES, ids=lambda entry: entry.function)
+@pytest.mark.parametrize("entry", described_routes(), ids=lambda entry: entry.function)
 def test_every_curl_line_of_the_reference_works(
     stack: Stack, location: str, entry: RouteEntry
 ) -> None:
@@ -105,10 +118,10 @@ def test_every_request_of_the_http_file_works(stack: Stack, location: str) -> No
         answer = stack.call(
             method, url.removeprefix(stack.url), data=body.encode(), headers=headers
         )
-        entry = ROUTES[len(functions)]
+        entry = described_routes()[len(functions)]
         functions.append(entry.function)
         assert answer.status_code in entry.answers, (entry.function, answer.text)
-    assert functions == [entry.function for entry in ROUTES]
+    assert functions == [entry.function for entry in described_routes()]
 
 
 def test_the_document_that_the_app_gives_is_the_one_that_is_tested(stack: Stack) -> None:
@@ -117,7 +130,7 @@ def test_the_document_that_the_app_gives_is_the_one_that_is_tested(stack: Stack)
     OpenAPIV31SpecValidator(given).validate()
 
 
-def test_a_blob_is_previewed_then_started_once_and_what_became_of_it_is_told(stack: Stack) -> None:
+def test_a_blob_is_previewed_then_started_once_and_listed(stack: Stack) -> None:
     name = "incoming/b +%41 ü.csv"
     stack.upload(name, b"1")
     shown = stack.call("POST", "/api/v1/preview", json={"blob": {"path": name}}).json()
@@ -154,7 +167,7 @@ def test_a_disabled_trigger_refuses_calls_until_it_is_enabled(stack: Stack) -> N
         "/api/status/" + "0" * 32 + "/%ff",
     ],
 )
-def test_tricks_in_paths_are_404(stack: Stack, path: str) -> None:
+def test_hostile_paths_are_404(stack: Stack, path: str) -> None:
     answer = stack.call("GET", path)
     assert answer.status_code == 404
     assert "Set-Cookie" not in answer.headers

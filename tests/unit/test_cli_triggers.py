@@ -16,7 +16,8 @@ import cli.preview
 import cli.triggers
 from cli.openapi import EXAMPLES, http_file_text, http_reference_text, openapi
 from local.testing.app import Bench
-from shared.web.api.openapi import ROUTES, document
+from shared.web.api.openapi import document
+from shared.web.registry import ROUTES
 
 ROOT = Path(__file__).resolve().parents[2]
 TRIGGERS = """

@@ -19,17 +19,11 @@ from shared.config.schema.file import (
 )
 from shared.config.schema.schedule import ScheduleEntry
 from shared.config.schema.values import DatasetEntry, Entry, PlaceEntry
-from shared.pipelines.kinds import KINDS
-from shared.pipelines.workspaces import WorkspaceId, read_workspace
 
 MODELS: list[type[Entry]] = [
     TriggersFile, WorkspaceEntry, DatastoreEntry, PipelineEntry, TriggerEntry, ScheduleEntry,
     BlobEntry, HttpEntry, PlaceEntry, DatasetEntry,
 ]  # fmt: skip
-WORKSPACE = (
-    "/subscriptions/s/resourceGroups/g/providers/Microsoft.MachineLearningServices/workspaces/w"
-)
-SUBMIT = "/PipelineRuns/PipelineSubmit/0a1b-2c"
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -62,11 +56,6 @@ def test_unknown_keys_are_refused(model: type[Entry]) -> None:
     assert "extra_forbidden" in {error["type"] for error in caught.value.errors()}
 
 
-def endpoint(text: str) -> str:
-    KINDS["published_pipeline"].check_endpoint(text)
-    return text
-
-
 GOOD: list[tuple[Callable[[str], str], str]] = [
     (rules.name, "a"),
     (rules.name, "a" * 63),
@@ -92,12 +81,6 @@ GOOD: list[tuple[Callable[[str], str], str]] = [
     (rules.start, "2027-03-27T01:30:00+02:00"),
     (rules.scope, "https://management.azure.com/.default"),
     (rules.scope, "https://ml.azure.com/.default"),
-    (endpoint, f"https://westeurope.api.azureml.ms/pipelines/v1.0{WORKSPACE}{SUBMIT}"),
-    (endpoint, f"https://westeurope.aether.ms/api/v1.0{WORKSPACE}{SUBMIT}"),
-    (endpoint, f"https://private.example.com:8443/x{SUBMIT}"),
-    (endpoint, f"http://127.0.0.1:5000{SUBMIT}"),
-    (endpoint, f"http://localhost{SUBMIT}"),
-    (endpoint, f"http://[::1]:80{SUBMIT}"),
 ]
 
 
@@ -117,7 +100,6 @@ BAD: list[tuple[Callable[[str], str], str, str]] = [
     *[(rules.folder, text, "may not hold {, } or %") for text in ("{a}", "a}", "50%")],
     (rules.folder, "incoming/*.csv", "path is a folder, not a pattern"),
     (rules.pattern, "*.{csv,json}", "list one pattern for each"),
-    (endpoint, "https://ml.azure.com/pipelines/x?wsid=/y", "a page of the studio"),
     *[
         (rules.folder, text, "no / at its start")
         for text in ("/", "/a", "a//b", "a//", "a/../b", "..", ".", "a\\b")
@@ -132,26 +114,6 @@ BAD: list[tuple[Callable[[str], str], str, str]] = [
         (rules.scope, text, "a scope is https://<resource>/.default")
         for text in ("https://management.azure.com", "http://x/.default", "x/.default", "https:///.default")
     ],
-    *[
-        (endpoint, text, "begins with https://")
-        for text in ("", "x", "ftp://x/", "https://", "https://[x", "https://x:y/", "https://x/ a")
-    ],
-    *[
-        (endpoint, f"http://{host}{SUBMIT}", "http is for this machine only")
-        for host in ("x.com", "10.0.0.1", "127.0.0.1.nip.io", "localhost.com")
-    ],
-    (endpoint, f"https://u:p@x.com{SUBMIT}", "no user name or password"),
-    (endpoint, f"https://x.com{SUBMIT}?code=1", "no ? query and no # fragment"),
-    (endpoint, f"https://x.com{SUBMIT}#a", "no ? query and no # fragment"),
-    *[
-        (endpoint, f"https://x.com{path}", "ends with /PipelineRuns/PipelineSubmit/<id>")
-        for path in ("", "/PipelineRuns/PipelineSubmit/", f"{SUBMIT}/", "/PipelineRuns/1")
-    ],
-    (
-        endpoint,
-        "https://x.com/PipelineRuns/PipelineEndpointSubmit/Id/1",
-        "ends with /PipelineRuns/PipelineSubmit/<id>",
-    ),
 ]  # fmt: skip
 
 
@@ -167,24 +129,3 @@ def test_a_bad_value_is_refused_without_repeating_it(
 
 def test_a_slash_at_a_folders_end_is_dropped() -> None:
     assert rules.folder("incoming/daily/") == "incoming/daily"
-
-
-@pytest.mark.parametrize(
-    ("host", "region", "cloud"),
-    [
-        ("westeurope.api.azureml.ms", "westeurope", "public"),
-        ("westeurope.aether.ms", "westeurope", "public"),
-        ("chinaeast2.api.ml.azure.cn", "chinaeast2", "china"),
-        ("usgovvirginia.api.ml.azure.us", "usgovvirginia", "usgov"),
-        ("ws.workspace.private.example.com", None, "public"),
-    ],
-)
-def test_an_endpoint_tells_its_workspace(host: str, region: str | None, cloud: str) -> None:
-    parts = read_workspace(f"https://{host}/pipelines/v1.0{WORKSPACE}{SUBMIT}")
-    assert (parts.subscription, parts.resource_group, parts.name) == ("s", "g", "w")
-    assert (parts.region, parts.cloud) == (region, cloud)
-
-
-def test_an_endpoint_without_a_workspace_tells_none() -> None:
-    parts = read_workspace(f"http://127.0.0.1:5000{SUBMIT}")
-    assert parts == WorkspaceId()

@@ -38,8 +38,11 @@ NAMES: dict[Source, tuple[str, ...]] = {
 RESERVED_BODY_NAMES = frozenset({"parameters", "data_paths", "experiment"})
 """Keys of a request's body that have a meaning of their own."""
 
-_KEY_QUERY_NAMES = frozenset({"code", "clientid"})
-"""Query parameters that carry a function key, lower case (Functions host, KeyAuthentication)."""
+KEY_QUERY_NAMES = frozenset({"code", "clientId"})
+"""Query parameters that carry a function key and the key's name (Functions host, KeyAuthentication)."""
+
+# The host compares them without letter case, and so does the check of templates.
+_LOWER_KEY_QUERY_NAMES = frozenset(name.lower() for name in KEY_QUERY_NAMES)
 
 
 _A = {Source.SCHEDULE: "a schedule", Source.BLOB: "a blob", Source.HTTP: "an http"}
@@ -83,7 +86,7 @@ def check_name(parts: Sequence[str], source: Source) -> None:
 
 def _check_key(parts: Sequence[str], name: str) -> None:
     """Refuse names that are open but taken."""
-    if parts[:2] == ("http", "query") and parts[2].lower() in _KEY_QUERY_NAMES:
+    if parts[:2] == ("http", "query") and parts[2].lower() in _LOWER_KEY_QUERY_NAMES:
         raise ValueError(
             f"{name} carries a function key, which never reaches a template; "
             "give the query parameter another name"

@@ -1,1 +1,1 @@
-"""The HTTP API: its routes, the bodies of requests and answers, and its OpenAPI document."""
+"""The JSON API: its routes, the bodies of requests and replies, and its OpenAPI document."""

@@ -1,4 +1,4 @@
-"""Read what a preview is asked about, for each trigger."""
+"""Reads the event of a preview request for each trigger."""
 
 from __future__ import annotations
 
@@ -15,31 +15,42 @@ from shared.web.exchange import Request
 
 
 def check_preview(body: PreviewBody) -> None:
-    """Check that exactly one thing is asked about.
+    """Check that a body has exactly one event.
 
     Raises:
-        InvalidRequest: None, or several.
+        InvalidRequest: The body has no event, or several.
     """
-    if sum(part is not None for part in (body.blob, body.time, body.request)) != 1:
-        message = "exactly one of `blob`, `time` and `request` is needed"
+    count = sum(part is not None for part in (body.blob, body.time, body.request))
+    if count != 1:
+        message = f"found {count} of `blob`, `time` and `request`; expected exactly one"
         raise InvalidRequest(
-            "nothing can be said about this", problems=[Problem(where="body", message=message)]
+            "the preview needs one event", problems=[Problem(where="body", message=message)]
         )
 
 
 def subject_for(
     config: Config, trigger: Trigger, body: PreviewBody, *, now: datetime
 ) -> PreviewSubject:
-    """Return what would happen to a trigger.
+    """Return the event that a trigger would receive.
+
+    Args:
+        config: The triggers file.
+        trigger: The trigger.
+        body: The preview's body.
+        now: The current time (timezone-aware).
+
+    Returns:
+        The event. `Ignored` if the trigger has another source, or if `submit` would refuse the request.
 
     Raises:
-        InvalidRequest: The time is none.
+        InvalidRequest: The body's time cannot be parsed.
     """
     source = trigger.source
     if body.blob is not None and isinstance(source, BlobSource):
         container = body.blob.container or source.datastore.container
         return BlobNotification(trigger=trigger.name, container=container, path=body.blob.path)
     if body.time is not None:
+        # Parsed for triggers of every source, so that an invalid time is an error in every case.
         time = read_time(body.time, where="time")
         if isinstance(source, ScheduleSource):
             return ScheduleEvent(trigger=trigger.name, time=time)
@@ -49,6 +60,7 @@ def subject_for(
         try:
             return read_event(config, trigger, request, now=now)
         except (InvalidRequest, RequestTooLarge) as error:
+            # The request may fit another trigger. Each trigger tells its own first invalid field.
             first = error.problems[0] if error.problems else None
             reason = f"{first.where}: {first.message}" if first else str(error)
             return Ignored(

@@ -1,30 +1,19 @@
-"""The routes: each takes what the host decoded and gives what the host encodes."""
+"""The routes of the JSON API, each declared beside its handler. `web/api/openapi.py` declares one more."""
 
 from __future__ import annotations
 
 import hmac
 import logging
 import re
-import uuid
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
 from urllib.parse import urlsplit
 
 from shared.clients.transport import VERSION
 from shared.core.decisions import RUN_NOW
-from shared.core.errors import (
-    LedgerError,
-    LedgerUnavailable,
-    NotFound,
-    RenderError,
-    RequestError,
-    Unavailable,
-)
+from shared.core.errors import NotFound, Unavailable
 from shared.core.events import Ignored, ScheduleEvent
 from shared.core.submissions import Decision, State
+from shared.core.telemetry import Action, log_decision
 from shared.core.times import print_instant
-from shared.engine.services import Services
 from shared.operations.listing import SubmissionFilter, read_cursor, write_cursor
 from shared.operations.listing import list_submissions as list_page
 from shared.operations.preview import preview as preview_triggers
@@ -37,240 +26,217 @@ from shared.web.api.models import (
     HealthView,
     OverrideBody,
     PreviewBody,
-    PreviewPage,
-    SubmissionPage,
-    TriggerPage,
+    PreviewPageView,
+    ResultView,
+    RunNowBody,
+    StatusView,
+    SubmissionBody,
+    SubmissionPageView,
+    SubmissionView,
+    TriggerPageView,
+    TriggerView,
 )
 from shared.web.api.previews import check_preview, subject_for
 from shared.web.api.queries import Query
-from shared.web.api.requests import read_body, read_event, read_object, read_run_now
-from shared.web.api.results import bare_status, failure, result, status_of, wait
-from shared.web.api.views import (
-    problem,
-    view_error,
-    view_line,
-    view_preview,
-    view_submission,
-    view_trigger,
-)
-from shared.web.callers import Caller, Role, read_caller
-from shared.web.exchange import Reply, Request
+from shared.web.api.requests import read_body, read_event, read_run_now
+from shared.web.api.results import bare_status, failure, result, retry_after, status_of
+from shared.web.api.views import view_line, view_preview, view_submission, view_trigger
+from shared.web.callers import EVERY_ROLE, NO_ROLE, OPERATORS, READERS, SUBMITTERS
+from shared.web.exchange import Reply
+from shared.web.idempotency import HEADER as IDEMPOTENCY_KEY
+from shared.web.problems import cut, problem
+from shared.web.registry import SUBMISSION_ID, RouteCall, route
+from shared.web.strict_json import read_body_object
 
 logger = logging.getLogger(__name__)
 
-_SUBMISSION_ID = re.compile(r"[0-9a-f]{32}")
-_REQUEST_ID = re.compile(r"[0-9A-Za-z-]{1,64}")
-_TRIGGER_KEY = re.compile(r"trigger:.{1,260}", re.DOTALL)
-
-READERS = (Role.READER, Role.OPERATOR)
-SUBMITTERS = (Role.SUBMITTER, Role.OPERATOR)
-OPERATORS = (Role.OPERATOR,)
-ANYBODY = (Role.SUBMITTER, Role.READER, Role.OPERATOR)
+_TRIGGER_CURSOR = re.compile(r"trigger:.{1,260}", re.DOTALL)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Api:
-    """What the routes work on.
+@route(
+    "submit",
+    "POST",
+    "v1/triggers/{name}/submissions",
+    roles=SUBMITTERS,
+    query=None,
+    headers=(IDEMPOTENCY_KEY,),
+    bodies=(RunNowBody, SubmissionBody),
+    answers={202: SubmissionView},
+    answer_headers={202: ("Location", "Retry-After")},
+    problems=(400, 404, 409, 413, 422, 502, 503),
+)
+def submit(call: RouteCall) -> Reply:
+    """Start a trigger.
 
-    Attributes:
-        services: The app's parts.
-        roles: Whether callers need a role besides a key.
-    """
-
-    services: Services
-    roles: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
-    """A request, once it is known who makes it.
-
-    Attributes:
-        services: The app's parts.
-        request: What the host decoded.
-        caller: Who calls.
-        id: The caller's `x-ms-client-request-id`, or a new one.
-    """
-
-    services: Services
-    request: Request
-    caller: Caller
-    id: str
-
-    def query(self, *allowed: str) -> Query:
-        """Return the query, which may hold these names only."""
-        return Query(self.request.query, allowed=frozenset(allowed))
-
-    @property
-    def trigger(self) -> str:
-        """The trigger's name in the path."""
-        return self.request.params["name"]
-
-    @property
-    def submission(self) -> str:
-        """The submission's id in the path."""
-        return self.request.params["id"]
-
-
-ROLES: dict[str, tuple[Role, ...]] = {}
-"""The roles of each route, by its function's name; none for those that anybody may call."""
-
-type Route = Callable[[Api, Request], Reply]
-type Handler = Callable[[Call], Reply]
-
-
-def _route(*roles: Role) -> Callable[[Handler], Route]:
-    """Make a route of a handler: who may call it, and our own errors as problems.
-
-    Anything else is a bug, and the host answers 500 without details.
-    """
-
-    def decorate(handler: Handler) -> Route:
-        ROLES[handler.__name__] = roles
-
-        def answer(api: Api, request: Request) -> Reply:
-            request_id = _request_id(request)
-            about: dict[str, Any] = {"request_id": request_id, **_about(api, request)}
-            try:
-                caller = read_caller(request.headers) if api.roles and roles else Caller()
-                if api.roles and roles:
-                    caller.require(roles)
-                call = Call(services=api.services, request=request, caller=caller, id=request_id)
-                return handler(call)
-            except RequestError as error:
-                extra = {"action": "call_refused", "status": error.status, **about}
-                logger.info("a call is refused: %s: %s", error.title, error, extra=extra)
-                return view_error(error, **about)
-            except RenderError as error:
-                return problem(422, "Its values cannot be made", str(error), **about)
-            except (Unavailable, LedgerError) as error:
-                extra = {"action": "call_failed", **about}
-                logger.exception("a call could not be served", extra=extra)
-                lost = isinstance(error, LedgerUnavailable)
-                said = "the ledger did not answer; try again" if lost else str(error)
-                return problem(503, "Not available now", said, **about)
-
-        answer.__name__, answer.__doc__ = handler.__name__, handler.__doc__
-        return answer
-
-    return decorate
-
-
-@_route(*SUBMITTERS)
-def submit(call: Call) -> Reply:
-    """Start a trigger: 202 with the submission and its `Location`.
-
-    An `http` trigger starts with each call. Another one starts with `"run_now": true`, and is the same submission as
-    if the event had come by itself: a version of a blob, or an occurrence, that was started is not started again.
+    An `http` trigger starts with each call, unless `Idempotency-Key` repeats. A trigger of another source needs
+    `"run_now": true`. The submission is then the same as if the event had arrived, so that an occurrence or a version
+    of a blob that already has a submission does not start again.
     """
     trigger = find_trigger(call.services, call.trigger)
     now = call.services.clock()
-    asked = read_run_now(trigger, call.request, now=now)
-    event = asked or read_event(call.services.config, trigger, call.request, now=now)
+    requested = read_run_now(trigger, call.request, now=now)
+    event = requested or read_event(call.services.config, trigger, call.request, now=now)
     if isinstance(event, ScheduleEvent):
         event = occurrence(call.services, event.trigger, event.time)
-    action = RUN_NOW if asked else "submit"
+    action = RUN_NOW if requested else "submit"
     decision = Decision(time=now, action=action, by=call.caller.name)
-    known = asked is not None or call.caller.name is not None
-    started = start(call.services, event, decision=decision if known else None)
+    # An anonymous call is the trigger's event itself. It is a decision if it has a name or replaces an event.
+    recorded = requested is not None or call.caller.name is not None
+    started = start(call.services, event, decision=decision if recorded else None)
     if isinstance(started, Ignored):
-        return problem(
-            409,
-            "Nothing was started",
-            started.reason,
-            request_id=call.id,
-            trigger=call.trigger,
-        )
+        title = "No run was started"
+        return problem(409, title, started.reason, request_id=call.id, trigger=call.trigger)
     if started.state is State.DEAD:
         return failure(started, status_of(started), request_id=call.id)
-    place = f"status/{started.id}/{started.status_token}"
+    path = f"status/{started.id}/{started.status_token}"
     if started.status_token is None:
-        place = f"v1/submissions/{started.id}"
-    headers = {"Location": _beside(call.request.url, place), **wait(started, now)}
+        # An older version of the app wrote the row, without a token.
+        path = f"v1/submissions/{started.id}"
+    headers = {"Location": _sibling_url(call.request.url, path), **retry_after(started, now)}
     content = view_submission(started, call.services.config.workspace)
     return Reply(status=202, content=content, headers=headers)
 
 
-@_route(*READERS)
-def list_triggers(call: Call) -> Reply:
-    """List the triggers, in the order of the file."""
-    query = call.query("limit", "cursor")
+@route(
+    "list_triggers",
+    "GET",
+    "v1/triggers",
+    roles=READERS,
+    query=("limit", "cursor"),
+    answers={200: TriggerPageView},
+    problems=(400, 404, 503),
+)
+def list_triggers(call: RouteCall) -> Reply:
+    """List the triggers, in the order of the triggers file."""
+    query = Query(call.request.query)
     limit = query.limit()
-    reports = report_triggers(
-        call.services, limit=limit + 1, after=_read_place(call, query.cursor())
-    )
+    after = _read_trigger_cursor(call, query.cursor())
+    # One more than a page, to know whether there is a next page.
+    reports = report_triggers(call.services, limit=limit + 1, after=after)
     shown, cursor = list(reports[:limit]), None
     if len(reports) > limit:
         cursor = write_cursor(f"trigger:{shown[-1].trigger.name}")
-    page = TriggerPage(triggers=[view_trigger(report) for report in shown], cursor=cursor)
+    page = TriggerPageView(triggers=[view_trigger(report) for report in shown], cursor=cursor)
     return Reply(status=200, content=page.model_dump(mode="json"))
 
 
-@_route(*READERS)
-def get_trigger(call: Call) -> Reply:
-    """Show a trigger: what it starts, whether it is enabled, what comes next and what came last."""
-    call.query()
-    view = view_trigger(report_trigger(call.services, call.trigger))
-    return Reply(status=200, content=view.model_dump(mode="json"))
+@route(
+    "get_trigger",
+    "GET",
+    "v1/triggers/{name}",
+    roles=READERS,
+    answers={200: TriggerView},
+    problems=(400, 404, 503),
+)
+def get_trigger(call: RouteCall) -> Reply:
+    """Show a trigger with its state, its next occurrences and its latest submissions."""
+    report = report_trigger(call.services, call.trigger)
+    return Reply(status=200, content=view_trigger(report).model_dump(mode="json"))
 
 
-@_route(*OPERATORS)
-def set_trigger(call: Call) -> Reply:
-    """Enable or disable a trigger; `null` returns it to the file's value.
+@route(
+    "set_trigger",
+    "PATCH",
+    "v1/triggers/{name}",
+    roles=OPERATORS,
+    bodies=(OverrideBody,),
+    body_required=True,
+    answers={200: TriggerView},
+    problems=(400, 404, 413, 503),
+)
+def set_trigger(call: RouteCall) -> Reply:
+    """Enable or disable a trigger, or return it to the value in the triggers file.
 
-    It is in effect everywhere within a minute. What comes while it is disabled is not made up for later.
+    The override takes effect on every instance within a minute. Events that arrive while a trigger is disabled are not
+    caught up later.
     """
-    call.query()
-    body = read_body(OverrideBody, read_object(call.request))
+    body = read_body(OverrideBody, read_body_object(call.request.body))
     report = override(call.services, call.trigger, body.enabled, by=call.caller.name)
     return Reply(status=200, content=view_trigger(report).model_dump(mode="json"))
 
 
-@_route(*READERS)
-def list_submissions(call: Call) -> Reply:
-    """List submissions, newest first; `dead` and `held` ones, straight from their index, by id."""
-    query = call.query("trigger", "state", "since", "limit", "cursor")
+@route(
+    "list_submissions",
+    "GET",
+    "v1/submissions",
+    roles=READERS,
+    query=("trigger", "state", "since", "limit", "cursor"),
+    answers={200: SubmissionPageView},
+    problems=(400, 503),
+)
+def list_submissions(call: RouteCall) -> Reply:
+    """List submissions, newest first.
+
+    A list of one state, `dead` or `held`, is in the order of the ids, because it is read from the index of that state.
+    """
+    query = Query(call.request.query)
     wanted = SubmissionFilter(
         trigger=query.text("trigger"), state=query.state(), since=query.instant("since")
     )
-    listing = list_page(call.services.ledger, wanted, limit=query.limit(), cursor=query.cursor())
+    found = list_page(call.services.ledger, wanted, limit=query.limit(), cursor=query.cursor())
     workspace = call.services.config.workspace
-    page = SubmissionPage(
-        submissions=[view_line(one, workspace) for one in listing.submissions],
-        cursor=listing.cursor,
-        unreadable=list(listing.unreadable),
+    page = SubmissionPageView(
+        submissions=[view_line(submission, workspace) for submission in found.submissions],
+        cursor=found.cursor,
+        unreadable=list(found.unreadable),
     )
     return Reply(status=200, content=page.model_dump(mode="json"))
 
 
-@_route(*READERS)
-def get_submission(call: Call) -> Reply:
-    """Show a submission: 200 whatever its state."""
-    call.query()
+@route(
+    "get_submission",
+    "GET",
+    "v1/submissions/{id}",
+    roles=READERS,
+    answers={200: SubmissionView},
+    problems=(400, 404, 503),
+)
+def get_submission(call: RouteCall) -> Reply:
+    """Show a submission with its event, its attempts and its decisions.
+
+    The status is 200 in every state. `get_result` has a status for each outcome.
+    """
     found = get_submission_row(call.services, call.submission)
     return Reply(status=200, content=view_submission(found, call.services.config.workspace))
 
 
-@_route(*ANYBODY)
-def get_result(call: Call) -> Reply:
-    """Say what became of a submission: 202 until it is decided, 200 when its run succeeded, else a problem."""
-    call.query()
+@route(
+    "get_result",
+    "GET",
+    "v1/submissions/{id}/result",
+    roles=EVERY_ROLE,
+    answers={200: ResultView, 202: ResultView},
+    answer_headers={202: ("Retry-After",)},
+    problems=(400, 404, 409, 422, 424, 502, 503),
+)
+def get_result(call: RouteCall) -> Reply:
+    """Show a submission's outcome.
+
+    The status is 200 if the run succeeded, and 202 while the outcome is not known. Any other outcome is a problem.
+    """
     found = get_submission_row(call.services, call.submission)
     workspace = call.services.config.workspace
     return result(found, workspace, now=call.services.clock(), request_id=call.id)
 
 
-@_route(*OPERATORS)
-def act_on_submission(call: Call) -> Reply:
-    """Replay, cancel or drop a submission, and show it as it stands then.
+@route(
+    "act_on_submission",
+    "POST",
+    "v1/submissions/{id}/{action}",
+    roles=OPERATORS,
+    bodies=(ActionBody,),
+    answers={200: SubmissionView},
+    problems=(400, 404, 409, 413, 422, 503),
+)
+def act_on_submission(call: RouteCall) -> Reply:
+    """Replay, cancel or drop a submission, and show its new state.
 
-    `replay` starts its run again, from the stored event with today's file; `drop` ends a dead or held one without a
-    run; `cancel` asks Azure ML to end its run.
+    `replay` starts another run, rendered from the stored event with the current triggers file. `drop` ends a `dead` or
+    `held` submission without a run. `cancel` asks Azure ML to cancel the run.
     """
-    call.query()
-    body = read_body(ActionBody, read_object(call.request))
-    by = call.caller.name
-    match call.request.params["action"]:
+    body = read_body(ActionBody, read_body_object(call.request.body))
+    action, by = call.request.params["action"], call.caller.name
+    match action:
         case "replay":
             after = replay(call.services, call.submission, confirmed=body.confirm, by=by)
         case "drop":
@@ -278,66 +244,97 @@ def act_on_submission(call: Call) -> Reply:
         case "cancel":
             after = cancel(call.services, call.submission, by=by)
         case _:
-            raise NotFound("a submission can be replayed, dropped or canceled: nothing else")
+            raise NotFound(f"found the action {cut(action)}; expected replay, cancel or drop")
     return Reply(status=200, content=view_submission(after, call.services.config.workspace))
 
 
-@_route(*READERS)
-def preview(call: Call) -> Reply:
-    """Say what a blob, a time or a request would start; nothing is claimed, recorded or sent.
+@route(
+    "preview",
+    "POST",
+    "v1/preview",
+    roles=READERS,
+    bodies=(PreviewBody,),
+    body_required=True,
+    answers={200: PreviewPageView},
+    problems=(400, 404, 413, 503),
+)
+def preview(call: RouteCall) -> Reply:
+    """Show the effect of a blob, a time or a request on each trigger.
 
-    For each trigger: the body that would be sent, or the first condition that fails and its value.
+    A preview claims, records and sends nothing. For each trigger it has the body that the app would send, or the first
+    condition that fails and the event's value.
     """
-    call.query()
-    body = read_body(PreviewBody, read_object(call.request))
+    body = read_body(PreviewBody, read_body_object(call.request.body))
     check_preview(body)
     services = call.services
     triggers = list(services.config.triggers.values())
     if body.trigger is not None:
         triggers = [find_trigger(services, body.trigger)]
-    after = _read_place(call, body.cursor)
+    after = _read_trigger_cursor(call, body.cursor)
     if after is not None:
         triggers = triggers[triggers.index(find_trigger(services, after)) + 1 :]
     shown, now = triggers[: body.limit], services.clock()
-    asked = [(one, subject_for(services.config, one, body, now=now)) for one in shown]
-    page = PreviewPage(
-        triggers=[view_preview(one) for one in preview_triggers(services, asked)],
+    subjects = [(one, subject_for(services.config, one, body, now=now)) for one in shown]
+    page = PreviewPageView(
+        triggers=[view_preview(one) for one in preview_triggers(services, subjects)],
         cursor=write_cursor(f"trigger:{shown[-1].name}") if len(triggers) > len(shown) else None,
     )
     return Reply(status=200, content=page.model_dump(mode="json"))
 
 
-@_route(*ANYBODY)
-def openapi(call: Call) -> Reply:
-    """Give the OpenAPI 3.1 document of this API."""
-    from shared.web.api.openapi import document
+@route(
+    "status",
+    "GET",
+    "status/{id}/{status_token}",
+    roles=NO_ROLE,
+    key=False,
+    query=None,
+    answers=dict.fromkeys((200, 202, 409, 422, 424, 502), StatusView),
+    answer_headers={202: ("Retry-After",)},
+    problems=(404, 503),
+)
+def status(call: RouteCall) -> Reply:
+    """Show a submission's outcome to a caller without a key.
 
-    call.query()
-    return Reply(status=200, content=document())
-
-
-@_route()
-def status(call: Call) -> Reply:
-    """Say how a submission stands, to whoever has its `Location`: no key is needed, and nothing else is told."""
+    The URL is the `Location` of `submit`. It holds a random token, which opens this one submission.
+    """
     given = call.request.params["status_token"]
     found = None
-    if _SUBMISSION_ID.fullmatch(call.submission):
+    if SUBMISSION_ID.fullmatch(call.submission):
         found = call.services.ledger.submissions.get(call.submission)
     known = found.status_token if found is not None else None
+    # Compared in constant time, also if there is no submission, so that the time tells a caller nothing.
     same = hmac.compare_digest(given.encode(), (known or "").encode())
     if found is None or known is None or not same:
-        raise NotFound("there is nothing at this address")
+        raise NotFound("the URL leads to no submission; use the Location of the submit reply")
     return bare_status(found, now=call.services.clock())
 
 
-@_route()
-def health(call: Call) -> Reply:
-    """Say whether the ledger answers, when the last tick was and what it counted: anybody may ask."""
+@route(
+    "health",
+    "GET",
+    "health",
+    roles=NO_ROLE,
+    key=False,
+    query=None,
+    answers={200: HealthView, 503: HealthView},
+)
+def health(call: RouteCall) -> Reply:
+    """Show whether the ledger answers, and the time and the counts of the last tick.
+
+    The route needs no key, so that monitors can call it.
+    """
     file = call.services.config.digest
     try:
         tick = call.services.ledger.tick.read()
     except Unavailable:
-        logger.exception("the ledger does not answer", extra={"action": "health_failed"})
+        log_decision(
+            logger,
+            Action.HEALTH_FAILED,
+            "the ledger does not answer",
+            level=logging.ERROR,
+            exc_info=True,
+        )
         view = HealthView(
             ledger="unavailable", last_tick=None, dead=None, held=None, version=VERSION, file=file
         )
@@ -349,35 +346,19 @@ def health(call: Call) -> Reply:
     return Reply(status=200, content=view.model_dump(mode="json"))
 
 
-def _read_place(call: Call, cursor: str | None) -> str | None:
-    """Return the name of the trigger that a cursor leads behind.
+def _read_trigger_cursor(call: RouteCall, cursor: str | None) -> str | None:
+    """Return the name of the last trigger on the previous page, or None for the first page.
 
     Raises:
-        InvalidRequest: It is none of ours.
-        NotFound: The file has no such trigger any more.
+        InvalidRequest: The cursor is not one that this app wrote.
+        NotFound: The triggers file no longer has the trigger.
     """
-    key = read_cursor(cursor, _TRIGGER_KEY)
+    key = read_cursor(cursor, _TRIGGER_CURSOR)
     return find_trigger(call.services, key.removeprefix("trigger:")).name if key else None
 
 
-def _request_id(request: Request) -> str:
-    given = request.headers.get("x-ms-client-request-id", "")
-    return given if _REQUEST_ID.fullmatch(given) else str(uuid.uuid4())
-
-
-def _about(api: Api, request: Request) -> dict[str, str]:
-    """Return the trigger and the submission that a path names, as far as such names exist."""
-    name, identifier = request.params.get("name", ""), request.params.get("id", "")
-    about = {}
-    if name in api.services.config.triggers:
-        about["trigger"] = name
-    if _SUBMISSION_ID.fullmatch(identifier):
-        about["submission"] = identifier
-    return about
-
-
-def _beside(url: str, path: str) -> str:
-    """Return the address of another resource of this API, under the same host and prefix."""
+def _sibling_url(url: str, path: str) -> str:
+    """Return the URL of another resource of this API, with the host and the prefix that the caller used."""
     parts = urlsplit(url)
     prefix = parts.path[: parts.path.lower().find("/v1/")]
     return f"{parts.scheme}://{parts.netloc}{prefix}/{path}"

@@ -1,14 +1,12 @@
-"""What callers see: triggers, submissions and problems, as JSON objects."""
+"""Turns triggers, submissions and previews into the bodies of replies."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 from shared.config.model import BlobSource, HttpSource, Trigger
-from shared.core.errors import Problem, RequestError
 from shared.core.submissions import Attempt, State, Submission
 from shared.core.times import print_instant
 from shared.operations.preview import Preview
@@ -21,22 +19,21 @@ from shared.web.api.models import (
     LatestView,
     PipelineView,
     PreviewView,
-    ProblemView,
     RunView,
     SubmissionLine,
     SubmissionView,
     TriggerView,
 )
-from shared.web.exchange import Reply
 
 
 def view_line(submission: Submission, workspace: WorkspaceId) -> SubmissionLine:
-    """Return a submission for a list."""
+    """Return a submission as an entry of a list."""
+    # A page has up to 100 lines of values that this app made, so they are not validated again.
     return SubmissionLine.model_construct(**_line(submission, workspace))
 
 
 def view_submission(submission: Submission, workspace: WorkspaceId) -> dict[str, Any]:
-    """Return a submission for a person or a script; absent parts are null."""
+    """Return a submission with all details. Missing parts are null."""
     view = SubmissionView(
         **_line(submission, workspace),
         event={"source": submission.event.source.value, **submission.event.to_json()},
@@ -91,7 +88,7 @@ def _view_attempt(attempt: Attempt) -> AttemptView:
 
 
 def view_trigger(report: TriggerReport) -> TriggerView:
-    """Return a trigger for a person or a script."""
+    """Return a trigger with its state, its next occurrences and its latest submissions."""
     trigger = report.trigger
     return TriggerView(
         name=trigger.name,
@@ -116,20 +113,20 @@ def view_trigger(report: TriggerReport) -> TriggerView:
 
 
 def starts_from(trigger: Trigger) -> str:
-    """Say in one line what a trigger starts from."""
+    """Return a trigger's source in one line."""
     source = trigger.source
     match source:
         case BlobSource():
-            place = f"{source.datastore.container}/{source.rule.path}".rstrip("/")
+            folder = f"{source.datastore.container}/{source.rule.path}".rstrip("/")
             globs = f" {', '.join(source.rule.include)}" if source.rule.include else ""
-            return f"blob {place}{globs}"
+            return f"blob {folder}{globs}"
         case HttpSource():
             return f"http POST /api/v1/triggers/{trigger.name}/submissions"
     return f"schedule {source.definition}"
 
 
 def view_preview(preview: Preview) -> PreviewView:
-    """Return what a trigger would do."""
+    """Return the effect of an event on a trigger."""
     ignored = preview.ignored
     failed = None
     if ignored is not None:
@@ -140,40 +137,6 @@ def view_preview(preview: Preview) -> PreviewView:
         submission=preview.submission,
         body=json.loads(preview.body) if preview.body else None,
         failed=failed,
-    )
-
-
-def view_error(error: RequestError, **about: Any) -> Reply:  # noqa: ANN401 — the model checks them
-    """Return a caller's mistake as a problem (RFC 9457)."""
-    return problem(error.status, error.title, str(error), problems=error.problems, **about)
-
-
-def problem(
-    status: int,
-    title: str,
-    detail: str,
-    *,
-    problems: Sequence[Problem] = (),
-    **about: Any,  # noqa: ANN401 — the model checks them
-) -> Reply:
-    """Return a problem (RFC 9457).
-
-    Args:
-        status: The HTTP status.
-        title: The kind of problem.
-        detail: This one.
-        problems: Each mistake.
-        about: Further members of `ProblemView`; those that are None are left out.
-    """
-    mistakes = [{"where": item.where, "message": item.message} for item in problems] or None
-    members = {"title": title, "status": status, "detail": detail, "errors": mistakes, **about}
-    view = ProblemView.model_validate(members)
-    headers = {"Retry-After": "30"} if status == 503 else {}
-    return Reply(
-        status=status,
-        content=view.model_dump(mode="json", exclude_none=True),
-        headers=headers,
-        media_type="application/problem+json",
     )
 
 

@@ -15,8 +15,8 @@ from local.standins.http_server import Answer, HttpServer
 from local.standins.identity import IdentityEndpoint, IdentityFault
 from shared.clients.identity import Tokens
 from shared.core.errors import TokenUnavailable
+from tests.unit.clients.doubles import SCOPE
 
-SCOPE = "https://management.azure.com/.default"
 RESOURCE = "https://management.azure.com"
 STORAGE = "https://storage.azure.com/.default"
 
@@ -51,7 +51,7 @@ def endpoint(monkeypatch: pytest.MonkeyPatch) -> Iterator[IdentityEndpoint]:
         yield running
 
 
-def test_it_is_what_azure_clients_take_for_a_credential(endpoint: IdentityEndpoint) -> None:
+def test_azure_clients_accept_it_as_a_credential(endpoint: IdentityEndpoint) -> None:
     with Tokens(endpoint.environment) as tokens:
         assert isinstance(tokens, TokenCredential)
         assert isinstance(tokens, SupportsTokenInfo)
@@ -127,7 +127,7 @@ def test_threads_that_waited_share_a_failure_instead_of_repeating_it() -> None:
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 410])
-def test_a_refusal_says_what_the_endpoint_answered_and_what_to_do(
+def test_a_refusal_names_the_endpoints_answer_and_how_to_fix_it(
     endpoint: IdentityEndpoint, status: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     endpoint.fail(*[IdentityFault(status=status)] * 8)
@@ -142,7 +142,7 @@ def test_a_refusal_says_what_the_endpoint_answered_and_what_to_do(
     assert "a fault that was asked for" in text
     assert "the system-assigned managed identity" in text
     assert SCOPE in text
-    assert "check that the identity is assigned to this app" in text
+    assert "Check that the identity is assigned to this app" in text
     assert "not found in environment" not in text + caplog.text
 
 
@@ -158,7 +158,7 @@ def test_an_unknown_client_id_is_named(endpoint: IdentityEndpoint) -> None:
     "body",
     [b"", b"<html>busy</html>", b"{}", b"[1]", b'"text"', b'{"access_token": "secret-token"}'],
 )
-def test_an_answer_that_is_none_is_an_error_without_a_token(
+def test_an_unusable_answer_is_an_error_without_a_token(
     body: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with HttpServer(
@@ -173,7 +173,7 @@ def test_an_answer_that_is_none_is_an_error_without_a_token(
     assert "no usable answer" in str(caught.value)
 
 
-def test_nobody_at_the_endpoint_is_an_error_that_can_be_tried_again(
+def test_an_endpoint_that_does_not_answer_is_worth_a_retry(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     class Impatient(Tokens):
@@ -241,13 +241,15 @@ def test_the_setting_names_the_identity_to_use(endpoint: IdentityEndpoint) -> No
         assert tokens.for_client("client-a") is tokens
 
 
-def test_a_developer_has_one_login_whatever_a_connection_names() -> None:
+def test_a_developer_has_one_login_for_all_connections() -> None:
     tokens = Tokens({"AZURE_CLIENT_ID": "client-a"})
     assert tokens.describe() == "your own login"
     assert tokens.for_client("client-b") is tokens
 
 
-def test_no_login_at_all_says_what_to_run(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_login_the_message_names_the_command_to_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     from azure.identity import CredentialUnavailableError, DefaultAzureCredential
 
     def refuse(*_: object, **__: object) -> None:
@@ -256,7 +258,7 @@ def test_no_login_at_all_says_what_to_run(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(DefaultAzureCredential, "get_token_info", refuse)
     with Tokens({}) as tokens, pytest.raises(TokenUnavailable) as caught:
         tokens.get_token(SCOPE)
-    assert "run `az login`" in str(caught.value)
+    assert "Run `az login`" in str(caught.value)
     assert "your own login" in str(caught.value)
 
 

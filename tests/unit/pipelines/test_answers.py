@@ -1,4 +1,4 @@
-"""What an answer, or the lack of one, says about a run."""
+"""The outcome of a POST from its answer, or from its error."""
 
 from __future__ import annotations
 
@@ -8,20 +8,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from azure.core.exceptions import (
-    IncompleteReadError,
-    ServiceRequestError,
-)
+from azure.core.exceptions import IncompleteReadError, ServiceRequestError
 from hypothesis import given
 from hypothesis import strategies as st
 from urllib3.connection import HTTPConnection
-from urllib3.exceptions import (
-    NewConnectionError,
-)
+from urllib3.exceptions import NewConnectionError
 
 from shared.core.errors import CallError, NotSent, TokenUnavailable
 from shared.core.outcomes import Outcome, OutcomeKind, ServiceAnswer
-from shared.pipelines.answers import read_answer, read_failure
+from shared.pipelines.answers import describe_failure, read_answer, read_failure
 from shared.pipelines.service_json import read_status
 
 NOW = datetime(2027, 3, 27, 1, 30, tzinfo=UTC)
@@ -78,6 +73,7 @@ def test_a_2xx_without_a_readable_run_id_is_unknown(content: Any) -> None:
     assert outcome.kind is OutcomeKind.UNKNOWN
     assert outcome.run_id is None
     assert "no run id could be read" in (outcome.message or "")
+    assert (outcome.message or "").startswith("ambiguous: a run may have started. ")
 
 
 def test_a_byte_order_mark_does_not_hide_the_run() -> None:
@@ -120,7 +116,7 @@ def test_a_status_is_read_as_name_number_or_number_in_text(status: Any, word: st
         *((status, OutcomeKind.UNKNOWN) for status in (507, 530, 599, 600, 999)),
     ],
 )
-def test_every_status_has_its_row(status: int, kind: OutcomeKind) -> None:
+def test_every_status_has_one_outcome(status: int, kind: OutcomeKind) -> None:
     for content in (b"", b"<html/>", {"Id": "run-1"}, {"Error": {"Code": "UserError"}}):
         outcome = read(status, content)
         assert outcome.kind is kind
@@ -144,27 +140,27 @@ def test_every_status_has_its_row(status: int, kind: OutcomeKind) -> None:
         {"error": "UserError", "error_description": "no such pipeline"},
     ],
 )
-def test_both_error_shapes_are_read_and_those_of_gateways(content: Any) -> None:
+def test_the_error_shapes_of_both_services_and_of_gateways_are_read(content: Any) -> None:
     outcome = read(400, content)
     assert outcome.code == "UserError"
-    assert outcome.message == "the workspace answered 400: UserError: no such pipeline"
+    assert outcome.message == "Azure ML answered 400: UserError: no such pipeline"
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "the workspace answered 404: it gave no reason"),
-        (b"{}", "the workspace answered 404: it gave no reason"),
+        (b"", "Azure ML answered 404: no reason given"),
+        (b"{}", "Azure ML answered 404: no reason given"),
         (
             b"<html><head><style>a{}</style><title>Not found</title></head><body>\n<h1>Gone</h1>",
-            "the workspace answered 404: Not found Gone",
+            "Azure ML answered 404: Not found Gone",
         ),
-        (b"plain \x00text", "the workspace answered 404: plain text"),
-        (b'{"Error": {"Code": 7, "Message": ["x"]}}', "the workspace answered 404: 7"),
-        (b'{"Error": []}', "the workspace answered 404: it gave no reason"),
+        (b"plain \x00text", "Azure ML answered 404: plain text"),
+        (b'{"Error": {"Code": 7, "Message": ["x"]}}', "Azure ML answered 404: 7"),
+        (b'{"Error": []}', "Azure ML answered 404: no reason given"),
     ],
 )
-def test_other_bodies_say_what_they_can(content: bytes, message: str) -> None:
+def test_the_text_of_other_bodies_is_the_reason(content: bytes, message: str) -> None:
     assert read(404, content).message == message
 
 
@@ -179,21 +175,21 @@ def test_a_service_that_repeats_our_secrets_does_not_get_them_recorded() -> None
 
 
 @pytest.mark.parametrize("status", [401, 403])
-def test_missing_roles_are_named_with_identity_and_scope(status: int) -> None:
+def test_a_missing_role_is_named_with_identity_and_scope(status: int) -> None:
     message = read(
         status, {"error": {"code": "AuthorizationFailed", "message": "x" * 5_000}}
     ).message
     assert message is not None
     assert message.startswith(
-        f"the workspace answered {status} to the system-assigned managed identity with a token for "
-        f"{SCOPE}. Give it the role AzureML Data Scientist on the workspace, or a custom role with the "
-        "action Microsoft.MachineLearningServices/workspaces/experiments/runs/submit/action; a role takes "
-        "up to an hour to apply. AuthorizationFailed: xxx"
+        f"Azure ML answered {status} to the system-assigned managed identity with a token for "
+        f"{SCOPE}. Assign it the role AzureML Data Scientist on the workspace, or a custom role with the "
+        "action Microsoft.MachineLearningServices/workspaces/experiments/runs/submit/action. A new role "
+        "takes up to an hour to take effect. AuthorizationFailed: xxx"
     )
 
 
-def test_a_redirect_says_what_to_correct() -> None:
-    assert "correct the pipeline's endpoint" in (read(307, b"").message or "")
+def test_the_message_for_a_redirect_names_the_endpoint() -> None:
+    assert "Correct the pipeline's endpoint" in (read(307, b"").message or "")
 
 
 @pytest.mark.parametrize(
@@ -261,10 +257,10 @@ def test_a_request_that_never_left_was_not_started_whatever_the_cause(cause: Bas
 def test_a_request_that_may_have_left_is_unknown_whatever_the_cause(cause: BaseException) -> None:
     outcome = read_failure(failed(sent=True, cause=cause))
     assert (outcome.kind, outcome.request_id) == (OutcomeKind.UNKNOWN, "req-1")
-    assert "nobody knows whether a run was started" in (outcome.message or "")
+    assert "ambiguous: a run may have started" in (outcome.message or "")
 
 
-def test_without_a_token_or_a_leave_nothing_was_started_and_the_message_is_its_own() -> None:
+def test_without_a_token_or_if_nothing_was_sent_the_message_is_the_errors_own() -> None:
     for error in (TokenUnavailable("no token"), NotSent("not sent: no time", request_id="r")):
         outcome = read_failure(error)
         assert (outcome.kind, outcome.message) == (OutcomeKind.NOT_STARTED, str(error))
@@ -277,3 +273,20 @@ def test_a_failures_message_holds_no_secret() -> None:
     assert TOKEN not in message
     assert "hunter2" not in message
     assert len(message) == 1_000
+
+
+def test_the_cause_of_a_missing_token_does_not_contradict_its_message() -> None:
+    error = TokenUnavailable("no token: the identity endpoint answered 400")
+    error.__cause__ = ValueError("no managed identity endpoint found")
+    assert read_failure(error).message == str(error)
+
+
+def test_the_description_of_a_failed_read_says_nothing_of_a_run() -> None:
+    error = failed(sent=True, cause=TimeoutError("timed out"))
+    assert describe_failure(error) == "the call failed (timed out)"
+    assert read_failure(error).message == (
+        "ambiguous: a run may have started. The call failed (timed out)"
+    )
+    assert describe_failure(failed(sent=False, cause=ConnectionResetError())) == (
+        "not sent: Azure ML could not be reached. The call failed (ConnectionResetError)"
+    )

@@ -1,4 +1,4 @@
-"""The POST body of a published pipeline, on the wire."""
+"""The requests of a published pipeline, as they go over the wire, and its endpoint."""
 
 from __future__ import annotations
 
@@ -10,10 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.core.errors import BodyTooLarge, RenderError
+from shared.core.outcomes import ServiceAnswer
 from shared.pipelines.published_pipeline import MAX_BODY_BYTES, PublishedPipeline
 from shared.pipelines.values import DataPath, DatasetReference, RunValues, Scalar
 
 CORRELATION_ID = "0123456789abcdef0123456789abcdef-1"
+KIND = PublishedPipeline()
+WORKSPACE = (
+    "/subscriptions/s/resourceGroups/g/providers/Microsoft.MachineLearningServices/workspaces/w"
+)
+SUBMIT = "/PipelineRuns/PipelineSubmit/0a1b-2c"
+ENDPOINT = f"https://westeurope.api.azureml.ms/pipelines/v1.0{WORKSPACE}{SUBMIT}"
 
 
 def body(values: RunValues) -> dict[str, Any]:
@@ -23,7 +30,7 @@ def body(values: RunValues) -> dict[str, Any]:
     return record
 
 
-def test_the_documented_body_of_logic_apps_comes_out_equal_but_for_our_stamp() -> None:
+def test_the_documented_body_of_logic_apps_comes_out_equal_but_for_the_correlation_id() -> None:
     sent = body(
         RunValues(
             experiment="MyRestPipeline",
@@ -43,7 +50,7 @@ def test_the_documented_body_of_logic_apps_comes_out_equal_but_for_our_stamp() -
     }
 
 
-def test_what_is_not_set_is_not_sent() -> None:
+def test_a_value_that_is_not_set_is_not_sent() -> None:
     assert body(RunValues(experiment="e")) == {
         "ExperimentName": "e",
         "RunSource": "SDK",
@@ -52,7 +59,7 @@ def test_what_is_not_set_is_not_sent() -> None:
     }
 
 
-def test_everything_that_is_set_has_the_sdks_own_key() -> None:
+def test_each_value_that_is_set_has_the_sdks_own_key() -> None:
     sent = body(
         RunValues(
             experiment="e",
@@ -75,7 +82,7 @@ def test_everything_that_is_set_has_the_sdks_own_key() -> None:
     }
 
 
-def test_our_stamp_wins_over_a_tag_of_the_same_name() -> None:
+def test_the_correlation_id_replaces_a_tag_of_the_same_name() -> None:
     values = RunValues(experiment="e", tags={"submission": "x"}, properties={"submission": "x"})
     assert body(values)["tags"] == body(values)["Properties"] == {"submission": CORRELATION_ID}
 
@@ -109,7 +116,7 @@ def test_datasets_come_in_their_three_forms() -> None:
                 "saved": "id-1",
                 "registered": DatasetReference(name="sales", version="7"),
                 "by_id": DatasetReference(id="id-2"),
-                "place": DataPath(datastore="store", path="a/b"),
+                "path": DataPath(datastore="store", path="a/b"),
             },
         )
     )
@@ -117,7 +124,7 @@ def test_datasets_come_in_their_three_forms() -> None:
         "saved": {"SavedDataSetReference": {"Id": "id-1"}},
         "registered": {"DataSetReference": {"Name": "sales", "Version": "7"}},
         "by_id": {"DataSetReference": {"Id": "id-2"}},
-        "place": {"LiteralValue": {"DataStoreName": "store", "RelativePath": "a/b"}},
+        "path": {"LiteralValue": {"DataStoreName": "store", "RelativePath": "a/b"}},
     }
 
 
@@ -159,7 +166,7 @@ def test_text_goes_as_utf_8_and_raw() -> None:
         (RunValues(experiment="e", properties={"p": "\ud83d"}), "properties.p"),
     ],
 )
-def test_half_a_character_is_a_clear_error(values: RunValues, where: str) -> None:
+def test_a_lone_surrogate_is_an_error_that_names_the_value(values: RunValues, where: str) -> None:
     with pytest.raises(RenderError) as caught:
         PublishedPipeline().build_body(values, correlation_id=CORRELATION_ID)
     assert caught.value.where == where
@@ -167,7 +174,7 @@ def test_half_a_character_is_a_clear_error(values: RunValues, where: str) -> Non
     str(caught.value).encode()
 
 
-def test_a_body_over_sixty_kib_is_a_clear_error_and_one_of_that_size_is_none() -> None:
+def test_a_body_may_have_sixty_kib_and_no_more() -> None:
     empty = len(
         PublishedPipeline().build_body(
             RunValues(experiment="e", parameters={"p": ""}), correlation_id=CORRELATION_ID
@@ -186,3 +193,81 @@ def test_a_body_over_sixty_kib_is_a_clear_error_and_one_of_that_size_is_none() -
         f"the submission's body has {caught.value.size} bytes, and at most 61440 can be kept; "
         "put large values in a blob and pass its path"
     )
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        ENDPOINT,
+        f"https://westeurope.aether.ms/api/v1.0{WORKSPACE}{SUBMIT}",
+        f"https://private.example.com:8443/x{SUBMIT}",
+        f"http://127.0.0.1:5000{SUBMIT}",
+        f"https://x.com{SUBMIT.lower()}",
+    ],
+)
+def test_a_submit_url_is_an_endpoint(url: str) -> None:
+    KIND.check_endpoint(url)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "",
+        "/PipelineRuns/PipelineSubmit/",
+        f"{SUBMIT}/",
+        "/PipelineRuns/1",
+        "/PipelineRuns/PipelineEndpointSubmit/Id/1",
+    ],
+)
+def test_another_url_is_refused_without_repeating_it(path: str) -> None:
+    with pytest.raises(ValueError) as caught:
+        KIND.check_endpoint(f"https://x.com{path}")
+    assert "ends with /PipelineRuns/PipelineSubmit/<id>" in str(caught.value)
+    assert "x.com" not in str(caught.value)
+
+
+def test_the_scope_is_azure_resource_manager_of_the_cloud() -> None:
+    assert KIND.default_scope("public") == "https://management.azure.com/.default"
+    assert KIND.default_scope("china") == "https://management.chinacloudapi.cn/.default"
+    assert KIND.default_scope("usgov") == "https://management.usgovcloudapi.net/.default"
+
+
+def test_the_body_is_posted_to_the_endpoint() -> None:
+    request = KIND.submit_request(ENDPOINT, b"{}")
+    assert (request.method, request.url, request.body) == ("POST", ENDPOINT, b"{}")
+
+
+def test_run_history_is_queried_in_the_workspace_of_the_endpoint() -> None:
+    search = KIND.search_request(ENDPOINT, experiment="My E/1", correlation_id="x-1")
+    assert search is not None
+    assert search.method == "POST"
+    assert search.url == (
+        f"https://westeurope.api.azureml.ms/history/v1.0{WORKSPACE}/experiments/My%20E%2F1/runs:query"
+    )
+    assert json.loads(search.body or b"")["filter"] == '(Tags/submission eq "x-1")'
+
+
+def test_an_endpoint_without_run_history_has_no_query() -> None:
+    legacy = f"https://westeurope.aether.ms/api/v1.0/x{SUBMIT}"
+    assert KIND.search_request(legacy, experiment="E", correlation_id="x-1") is None
+
+
+def test_the_requests_for_runs_are_below_the_endpoints_pipeline_runs() -> None:
+    runs = f"https://westeurope.api.azureml.ms/pipelines/v1.0{WORKSPACE}/PipelineRuns"
+    listing = KIND.list_request(ENDPOINT)
+    status = KIND.status_request(ENDPOINT, "run/1")
+    cancel = KIND.cancel_request(ENDPOINT, "run/1")
+    assert (listing.method, listing.url) == ("GET", f"{runs}/Pipeline/0a1b-2c")
+    assert (status.method, status.url) == ("GET", f"{runs}/run%2F1")
+    assert (cancel.method, cancel.url) == ("DELETE", f"{runs}/run%2F1/Execution")
+
+
+@pytest.mark.parametrize(
+    ("status", "shown"), [(200, True), (202, False), (404, False), (500, False)]
+)
+def test_a_run_is_read_from_a_200_only(status: int, shown: bool) -> None:
+    run = b'{"Id": "run-1", "Status": {"StatusCode": "1"}}'
+    one = ServiceAnswer(status=status, headers={}, content=run, request_id="r")
+    many = ServiceAnswer(status=status, headers={}, content=b"[" + run + b"]", request_id="r")
+    assert (KIND.read_run(one) is not None) is shown
+    assert (KIND.read_runs(many) is not None) is shown

@@ -1,18 +1,14 @@
-"""Every row of the outcome table, over real sockets on loopback."""
+"""The outcome of a POST for each answer and each fault of the network, over real sockets on loopback."""
 
 from __future__ import annotations
 
 import socket
-import ssl
 import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable
+from contextlib import ExitStack, closing
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
-import trustme
 from azure.core.credentials import AccessTokenInfo, TokenRequestOptions
 
 from local.standins.http_server import Answer, Handler, HttpServer, Wire
@@ -27,41 +23,21 @@ from shared.core.errors import CallError, TokenUnavailable
 from shared.core.outcomes import Outcome, OutcomeKind, ServiceAnswer
 from shared.pipelines.published_pipeline import PublishedPipeline
 from shared.pipelines.values import DataPath, DatasetReference, RunValues
+from tests.unit.clients.doubles import SCOPE, TOKEN, Authority, StaticTokens, unused_port
 
 pytestmark = pytest.mark.large
 
-SCOPE = "https://management.azure.com/.default"
-TOKEN = "eyJhbGciOiJub25lIn0.eyJhdWQiOiJ4In0."
 RUN = b'{"Id": "run-1", "Status": {"StatusCode": "0"}}'
-
-
-class StaticTokens(Tokens):
-    def get_token_info(
-        self, *scopes: str, options: TokenRequestOptions | None = None
-    ) -> AccessTokenInfo:
-        return AccessTokenInfo(TOKEN, 4_000_000_000)
-
-
-@pytest.fixture(autouse=True)
-def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "REQUESTS_CA_BUNDLE"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.lower(), raising=False)
-
-
-@pytest.fixture
-def stack() -> Iterator[ExitStack]:
-    with ExitStack() as opened:
-        yield opened
 
 
 def submit(
     url: str, *, tokens: Tokens | None = None, connect_timeout: timedelta = CONNECT_TIMEOUT
 ) -> Outcome:
-    tokens = tokens or StaticTokens({})
+    tokens = tokens or StaticTokens()
     pipeline = Pipeline(name="p", kind="published_pipeline", endpoint=url, scope=SCOPE)
     hosts = frozenset({host_of(url)})
-    with Transport(tokens, hosts=hosts, connect_timeout=connect_timeout) as transport:
+    opened = Transport(tokens, hosts=hosts, connect_timeout=connect_timeout)
+    with closing(opened) as transport:
         outcome = WorkspaceClient(transport, tokens=tokens).submit(pipeline, b'{"a": 1}')
     assert TOKEN not in repr(outcome)
     return outcome
@@ -116,9 +92,7 @@ def test_a_401_names_the_identity() -> None:
 
 
 def test_a_refused_connection_means_not_sent() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    outcome = submit(f"http://127.0.0.1:{port}/x")
+    outcome = submit(f"http://127.0.0.1:{unused_port()}/x")
     assert outcome.kind is OutcomeKind.NOT_STARTED
     assert "refused" in (outcome.message or "")
 
@@ -129,7 +103,7 @@ def test_a_name_that_does_not_resolve_means_not_sent() -> None:
     assert "Failed to resolve" in (outcome.message or "")
 
 
-def test_a_connection_that_nobody_accepts_means_not_sent(stack: ExitStack) -> None:
+def test_a_connection_that_is_never_accepted_means_not_sent(stack: ExitStack) -> None:
     listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
     address = listener.getsockname()
     for _ in range(4):  # the queue is full then, and the kernel drops what comes
@@ -141,7 +115,7 @@ def test_a_connection_that_nobody_accepts_means_not_sent(stack: ExitStack) -> No
     assert "timed out" in (outcome.message or "")
 
 
-def test_a_tls_handshake_that_nobody_answers_means_not_sent(stack: ExitStack) -> None:
+def test_a_tls_handshake_without_an_answer_means_not_sent(stack: ExitStack) -> None:
     listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
     url = f"https://127.0.0.1:{listener.getsockname()[1]}/x"
     outcome = submit(url, connect_timeout=timedelta(seconds=0.3))
@@ -154,50 +128,35 @@ def test_no_token_means_not_sent() -> None:
         def get_token_info(
             self, *scopes: str, options: TokenRequestOptions | None = None
         ) -> AccessTokenInfo:
-            raise TokenUnavailable("no token of anybody")
+            raise TokenUnavailable("no token at all")
 
-    outcome = submit("https://workspace.invalid/x", tokens=NoTokens({}))
-    assert outcome == Outcome(kind=OutcomeKind.NOT_STARTED, message="no token of anybody")
-
-
-def tls(authority: trustme.CA, *names: str) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert(*names).configure_cert(context)
-    return context
+    outcome = submit("https://workspace.invalid/x", tokens=NoTokens())
+    assert outcome == Outcome(kind=OutcomeKind.NOT_STARTED, message="no token at all")
 
 
 @pytest.mark.parametrize("trusted", [False, True])
-def test_a_refused_certificate_means_not_sent(
-    trusted: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    authority = trustme.CA()
-    if trusted:  # of a known authority, but for another name
-        authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
-        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "ca.pem"))
+def test_a_refused_certificate_means_not_sent(trusted: bool, authority: Authority) -> None:
+    # Either the authority is unknown, or the certificate is for another name.
+    issuer = authority if trusted else Authority()
     requests: list[object] = []
 
     def note(request: object) -> Answer:
         requests.append(request)
         return Answer(body=RUN)
 
-    with HttpServer(note, tls=tls(authority, "other.example")) as server:
+    with HttpServer(note, tls=issuer.server("other.example")) as server:
         outcome = submit(f"https://localhost:{server.port}/x")
     assert outcome.kind is OutcomeKind.NOT_STARTED
     assert "certificate verify failed" in (outcome.message or "")
     assert not requests
 
 
-def test_tls_that_breaks_after_the_post_was_read_is_unknown(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    authority = trustme.CA()
-    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "ca.pem"))
+def test_tls_that_breaks_after_the_post_was_read_is_unknown(authority: Authority) -> None:
     read = bytearray()
 
     def serve(listener: socket.socket) -> None:
         raw, _ = listener.accept()
-        with tls(authority, "localhost").wrap_socket(raw, server_side=True) as wrapped:
+        with authority.server("localhost").wrap_socket(raw, server_side=True) as wrapped:
             while not read.endswith(b'{"a": 1}'):
                 read.extend(wrapped.recv(65_536))
             socket.socket.sendall(wrapped, b"this is no TLS record" * 10)
@@ -256,7 +215,7 @@ def test_an_answer_that_does_not_come_in_time_is_unknown(
 
     outcome = submit_to(lambda _: drip)
     assert outcome.kind is OutcomeKind.UNKNOWN
-    assert "nobody knows" in (outcome.message or "")
+    assert "ambiguous: a run may have started" in (outcome.message or "")
 
 
 def send_within(monkeypatch: pytest.MonkeyPatch, deadline: timedelta) -> None:
@@ -270,24 +229,21 @@ def send_within(monkeypatch: pytest.MonkeyPatch, deadline: timedelta) -> None:
 def test_a_proxy_that_refuses_the_connection_means_not_sent(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{port}")
+    monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{unused_port()}")
     outcome = submit("https://workspace.invalid/x")
     assert outcome.kind is OutcomeKind.NOT_STARTED
     assert "refused" in (outcome.message or "")
 
 
-def test_an_older_error_that_is_being_handled_does_not_make_a_drop_certain() -> None:
+def test_an_older_error_that_is_being_handled_does_not_make_a_drop_a_failure_to_connect() -> None:
     def drop(_: object) -> Callable[[Wire], None]:
         return lambda wire: None
 
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    tokens = StaticTokens({})
+    port = unused_port()
+    tokens = StaticTokens()
     with HttpServer(drop) as server:
         hosts = frozenset({host_of(server.url), f"127.0.0.1:{port}"})
-        with Transport(tokens, hosts=hosts) as transport:
+        with closing(Transport(tokens, hosts=hosts)) as transport:
             try:
                 transport.send("POST", f"http://127.0.0.1:{port}/x", scope=SCOPE, body=b"{}")
             except CallError:
@@ -299,9 +255,11 @@ def test_an_older_error_that_is_being_handled_does_not_make_a_drop_certain() -> 
 
 
 def test_an_endpoint_that_is_not_in_the_file_gets_nothing() -> None:
-    tokens = StaticTokens({})
-    pipeline = Pipeline(name="p", kind="k", endpoint="https://other.example/x", scope=SCOPE)
-    with Transport(tokens, hosts=frozenset(), clock=time.monotonic) as transport:
+    tokens = StaticTokens()
+    pipeline = Pipeline(
+        name="p", kind="published_pipeline", endpoint="https://other.example/x", scope=SCOPE
+    )
+    with closing(Transport(tokens, hosts=frozenset())) as transport:
         outcome = WorkspaceClient(transport, tokens=tokens).submit(pipeline, b"{}")
     assert outcome.kind is OutcomeKind.NOT_STARTED
     assert "not the host of any endpoint" in (outcome.message or "")
@@ -318,7 +276,7 @@ def test_the_stand_in_that_is_as_strict_as_the_sdks_models_starts_a_run(
         datasets={
             "saved": "11111111-1111-1111-1111-111111111111",
             "registered": DatasetReference(name="sales", version="7"),
-            "place": DataPath(datastore="store", path="a/b"),
+            "path": DataPath(datastore="store", path="a/b"),
         },
         tags={"team": "a"},
         properties={"p": "q"},
@@ -335,7 +293,7 @@ def test_the_stand_in_that_is_as_strict_as_the_sdks_models_starts_a_run(
             monkeypatch.setenv(name, value)
         endpoint = workspace.submit_url()
         pipeline = Pipeline(name="p", kind="published_pipeline", endpoint=endpoint, scope=SCOPE)
-        with Transport(tokens, hosts=frozenset({host_of(endpoint)})) as transport:
+        with closing(Transport(tokens, hosts=frozenset({host_of(endpoint)}))) as transport:
             client = WorkspaceClient(transport, tokens=tokens)
             outcome = client.submit(
                 pipeline, PublishedPipeline().build_body(values, correlation_id="0123-1")

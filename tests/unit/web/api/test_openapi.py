@@ -1,9 +1,11 @@
-"""The OpenAPI document: what the functions are bound to, and what the app does when anything is sent to it."""
+"""The OpenAPI document: it agrees with the functions' bindings, and the app's replies agree with it."""
 
 from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +24,12 @@ from shared.core.events import HttpEvent
 from shared.core.outcomes import Outcome, OutcomeKind
 from shared.core.submissions import Submission
 from shared.operations.submissions import start
-from shared.web.api.openapi import ROUTES, RouteEntry, document
+from shared.web.api.openapi import described_routes, document
+from shared.web.registry import ROUTES, RouteEntry
 
 pytestmark = pytest.mark.large
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[4]
 TRIGGERS = """\
   on-demand:
     pipeline: scoring
@@ -40,7 +43,7 @@ KEY = "the-default-key"
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Bench:
-    """Give an app that has seen something: submissions in several states."""
+    """Give an app with submissions in several states."""
     file = tmp_path_factory.mktemp("app") / "triggers.yaml"
     file.write_text(HEAD + TRIGGERS)
     made = bench(file)
@@ -58,13 +61,13 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Bench:
 
 @pytest.fixture(scope="module")
 def wsgi(app: Bench) -> WsgiApp:
-    """Give its HTTP functions behind the local host's router, which wants a key."""
+    """Give its HTTP functions behind the local host's router, which requires a key."""
     return WsgiApp(app.app, keys=Keys(values={"default": KEY}))
 
 
 @pytest.fixture(scope="module")
 def api(app: Bench, wsgi: WsgiApp) -> Any:
-    """Give the document with examples of what there is."""
+    """Give the document with the ids of submissions that exist as examples."""
     content = json.loads(json.dumps(document()))
     ids = [one.id for one in app.submissions()]
     for path in content["paths"].values():
@@ -73,7 +76,7 @@ def api(app: Bench, wsgi: WsgiApp) -> Any:
                 if parameter["name"] == "id":
                     parameter.pop("example")
                     parameter["examples"] = {one: {"value": one} for one in ids}
-            # A cursor is opaque: no schema tells one from garbage, which is 400 (test_operations.py).
+            # No schema can tell a valid cursor, which is opaque, from an invalid one, which is 400.
             operation["parameters"] = [
                 one for one in operation.get("parameters", []) if one["name"] != "cursor"
             ]
@@ -82,11 +85,11 @@ def api(app: Bench, wsgi: WsgiApp) -> Any:
     return schema
 
 
-# What is left out, and why:
-# - unsupported_method wants 405; the Functions host answers 404 for a path with another method, and so does ours.
-# - positive_data_acceptance cannot hold for `submit` and `preview`: which names a trigger takes is for the triggers
-#   file to say, not for the document; what they refuse is in test_http_api.py.
-# - not_a_server_error lets 502 pass where it is what became of a dead submission.
+# Checks that are disabled or relaxed, and why:
+# - unsupported_method expects 405. The Functions host answers 404 for a path with another method.
+# - positive_data_acceptance cannot hold for `submit` and `preview`. The triggers file decides which names a trigger
+#   accepts, and the document does not know it. test_requests.py has the requests that they refuse.
+# - not_a_server_error accepts 502, which is the status of a dead submission.
 CONFIG = SchemathesisConfig.from_dict(
     {
         "checks": {"unsupported_method": {"enabled": False}},
@@ -108,12 +111,12 @@ CONFIG = SchemathesisConfig.from_dict(
     ("entry", "mode"),
     [
         pytest.param(entry, mode, id=f"{entry.function}-{mode.value}")
-        for entry in ROUTES
+        for entry in described_routes()
         for mode in GenerationMode
         if entry.function != "health" or mode is GenerationMode.POSITIVE  # it takes nothing
     ],
 )
-def test_whatever_is_sent_the_answers_match_the_document(
+def test_replies_to_any_request_match_the_document(
     api: Any, entry: RouteEntry, mode: GenerationMode
 ) -> None:
     operation = api[f"/api/{entry.path}"][entry.method]
@@ -161,8 +164,6 @@ def test_routes_bindings_and_document_agree(wsgi: WsgiApp) -> None:
         for method, operation in methods.items()
     }
     assert shown == told
-    for entry in ROUTES:
-        assert entry.route.__name__ == entry.function
 
 
 def test_no_two_routes_of_one_method_match_the_same_path(wsgi: WsgiApp) -> None:
@@ -178,7 +179,7 @@ def test_no_two_routes_of_one_method_match_the_same_path(wsgi: WsgiApp) -> None:
         assert matching == [route.function]
 
 
-@pytest.mark.parametrize("entry", ROUTES, ids=lambda entry: entry.function)
+@pytest.mark.parametrize("entry", list(ROUTES), ids=lambda entry: entry.function)
 def test_without_a_key_only_health_and_status_answer(wsgi: WsgiApp, entry: Any) -> None:
     path = f"/api/{entry.path}".replace("{action}", "drop").replace("{name}", "on-demand")
     path = path.replace("{id}", "0" * 32).replace("{status_token}", "x")
@@ -195,3 +196,43 @@ def test_no_origin_is_ever_allowed(wsgi: WsgiApp) -> None:
         assert not [name for name, _ in answer.headers if name.lower().startswith("access-")]
     host = json.loads((ROOT / "host.json").read_text(encoding="utf-8"))
     assert "cors" not in json.dumps(host).lower()
+
+
+def test_a_route_without_models_is_left_out_of_the_document() -> None:
+    assert {entry.function for entry in described_routes()} == {
+        entry.function for entry in ROUTES if entry.answers
+    }
+    schemas = document()["components"]["schemas"]
+    models = {model for entry in described_routes() for model in entry.answers.values() if model}
+    assert {model.__name__ for model in models} < set(schemas)
+
+
+def test_the_document_is_built_by_the_first_call_and_then_kept() -> None:
+    assert document() is document()
+
+
+def test_a_cold_start_does_not_import_what_builds_the_document() -> None:
+    program = "import sys, shared.app; print('shared.web.api.document' in sys.modules)"
+    command = [sys.executable, "-c", program]
+    shown = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert shown.stdout.strip() == "False"
+
+
+def test_every_parameter_and_every_field_has_a_description() -> None:
+    content = document()
+    for path in content["paths"].values():
+        for operation in path.values():
+            assert all(one["description"] for one in operation.get("parameters", []))
+    for schema in content["components"]["schemas"].values():
+        for name, value in schema.get("properties", {}).items():
+            assert value.get("description") or name == "type", (schema["title"], name)
+
+
+def test_only_submit_has_a_location_and_each_202_has_a_time_to_wait() -> None:
+    for path in document()["paths"].values():
+        for operation in path.values():
+            headers = operation["responses"].get("202", {}).get("headers", {})
+            expected = {"Retry-After"} if "202" in operation["responses"] else set()
+            if operation["operationId"] == "submit":
+                expected.add("Location")
+            assert set(headers) == expected
