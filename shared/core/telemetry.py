@@ -25,6 +25,7 @@ class Action(StrEnum):
     SUBMISSION_SUBMITTED = "submission_submitted"
     SUBMISSION_PENDING = "submission_pending"
     SUBMISSION_UNKNOWN = "submission_unknown"
+    OUTCOME_UNRECORDED = "outcome_unrecorded"
     SUBMISSION_DEAD = "submission_dead"
     SUBMISSION_SKIPPED = "submission_skipped"
     SUBMISSION_HELD = "submission_held"

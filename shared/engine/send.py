@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 
 from shared.config.model import Pipeline
+from shared.core.errors import LedgerError, LedgerUnavailable
 from shared.core.outcomes import Outcome, OutcomeKind
 from shared.core.submissions import MAX_CLAIM_AGE, State, Submission
 from shared.core.telemetry import Action, log_decision
@@ -31,9 +32,12 @@ def send(services: Services, submission: Submission) -> Submission:
 
     Any other submission is returned unchanged: another delivery has claimed it, or it is dead already.
 
+    If the ledger does not take the outcome, the result has it all the same, so that no caller repeats an event whose
+    run was started. The row still says `submitting`. When its lease has run out, the app searches for the run. It never
+    sends again blindly.
+
     Raises:
-        LedgerUnavailable: The outcome is not recorded. The row still says `submitting`. When its lease has run out,
-            the app searches for the run. It never sends again blindly.
+        LedgerUnavailable: It was not sent, and could not be held.
     """
     if submission.claimed_at is None or submission.state is not State.SUBMITTING:
         return submission
@@ -47,12 +51,16 @@ def send(services: Services, submission: Submission) -> Submission:
         return held
     outcome = _post(services, pipeline, submission.body, submission.claimed_at)
     generation, policy = submission.generation, services.config.policy(submission.trigger)
-    settled = services.ledger.submissions.update(
-        submission,
-        lambda row: settle(
-            row, outcome, generation=generation, now=services.clock(), policy=policy
-        ),
-    )
+
+    def record(row: Submission) -> Submission:
+        return settle(row, outcome, generation=generation, now=services.clock(), policy=policy)
+
+    try:
+        settled = services.ledger.submissions.update(submission, record)
+    except (LedgerUnavailable, LedgerError) as error:
+        unrecorded = record(submission)
+        _log_unrecorded(unrecorded, outcome, error)
+        return unrecorded
     log_state(settled, outcome)
     return settled
 
@@ -61,7 +69,7 @@ def resend(services: Services, submission: Submission) -> Submission | None:
     """Take a `pending` submission and send it. None: another instance took it first.
 
     Raises:
-        LedgerUnavailable: As for `send`.
+        LedgerUnavailable: It is not taken, and stays due.
     """
     now = services.clock()
     taken = services.ledger.submissions.take(submission, lambda row: lease(row, now=now))
@@ -101,6 +109,24 @@ def log_state(submission: Submission, outcome: Outcome | None = None) -> None:
             ids,
             level=logging.ERROR,
         )
+
+
+def _log_unrecorded(
+    submission: Submission, outcome: Outcome, error: LedgerUnavailable | LedgerError
+) -> None:
+    log_decision(
+        logger,
+        Action.OUTCOME_UNRECORDED,
+        f"submission {submission.id} of trigger {submission.trigger} has an outcome that is not recorded "
+        f"({submission.reason or outcome.kind}): {error}",
+        {
+            "trigger": submission.trigger,
+            "submission": submission.id,
+            "run": outcome.run_id,
+            "request_id": outcome.request_id,
+        },
+        level=logging.ERROR,
+    )
 
 
 def _post(services: Services, pipeline: Pipeline, body: bytes, claimed_at: float) -> Outcome:
