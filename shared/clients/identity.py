@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Self
 
+from shared.clients.http_connections import ClientTransport
 from shared.core.errors import TokenUnavailable
 from shared.core.redaction import redact
 
@@ -272,16 +273,18 @@ class Tokens:
 
         if not self.managed:
             return DefaultAzureCredential(exclude_managed_identity_credential=True)
-        # azure-core's own time-outs are five minutes, with ten retries, and it sleeps for as long as a `Retry-After`
-        # says. So only a lost connection is retried, once, and both tries end before the deadline.
-        seconds = self._deadline.total_seconds()
+        # azure-core's own time-outs are five minutes, for each of many tries.
         return ManagedIdentityCredential(
             client_id=self._client_id,
             raw_response_hook=self._note,
-            connection_timeout=seconds / 6,
-            read_timeout=seconds / 3,
-            retry_total=1,
-            retry_status=0,
+            transport=ClientTransport(
+                connection_timeout=self._deadline / 6,
+                read_timeout=self._deadline / 3,
+                longest_sleep=self._deadline / 30,
+            ),
+            timeout=self._deadline.total_seconds(),
+            retry_total=3,
+            retry_read=1,
         )
 
     def _note(self, response: Any) -> None:  # noqa: ANN401 — azure-core's PipelineResponse

@@ -166,7 +166,9 @@ def test_the_endpoint_cannot_make_the_app_wait_by_its_retry_after(
     def refuse(_: object) -> Answer:
         return Answer(status=status, body=b"busy", headers={"Retry-After": "3600"})
 
-    with HttpServer(refuse) as server, Tokens(offer(monkeypatch, server.url)) as tokens:
-        message, took = ask(tokens)
-    assert took < 5
+    with HttpServer(refuse) as server:
+        settings = offer(monkeypatch, server.url)
+        with Tokens(settings, deadline=timedelta(seconds=3)) as tokens:
+            message, took = ask(tokens)
+    assert took < 2
     assert f"answered {status}" in message
