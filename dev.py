@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""The door for people: `python3 dev.py demo`, `test`, `up`, `check`, …; `python3 dev.py --help` lists them.
+"""The entry point of all commands: `python3 dev.py demo`, `test`, `up` and so on. `python3 dev.py --help` lists them.
 
-It needs nothing but some Python 3: it finds Python 3.13, makes `.venv` from the pinned requirements, runs `npm ci`
-for the commands that need Azurite, and then becomes `python -m cli …` in that environment.
+It runs on any Python 3. It finds Python 3.13 and makes `.venv` from the pinned requirements. For the commands that need
+Azurite, it runs `npm ci`. Then it runs `python -m cli …` in that environment.
 """
 
 import hashlib
@@ -38,36 +38,38 @@ def main() -> int:
 
 
 def prepare_python(python: Path) -> None:
-    """Make `.venv` from the pinned, hashed requirements, unless it is there and up to date."""
-    stamp = VENV / "requirements.sha256"
+    """Make `.venv` from the pinned requirements, unless it is up to date."""
+    digest_file = VENV / "requirements.sha256"
     digest = digest_of(REQUIREMENTS)
-    if python.exists() and stamp.exists() and stamp.read_text() == digest:
+    if python.exists() and digest_file.exists() and digest_file.read_text() == digest:
         return
-    say(f"preparing .venv with Python {WANTED[0]}.{WANTED[1]} (once; about half a minute) …")
+    say(f"preparing .venv with Python {WANTED[0]}.{WANTED[1]} (only once, about half a minute) …")
     shutil.rmtree(VENV, ignore_errors=True)
     run([*find_python(), "-m", "venv", str(VENV)])
     pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     run([*pip, "--require-hashes", "-r", str(REQUIREMENTS)])
-    stamp.write_text(digest)
+    digest_file.write_text(digest)
 
 
 def prepare_azurite() -> None:
-    """Install Azurite, the storage emulator, unless it is there and up to date."""
+    """Install Azurite, the storage emulator, unless it is up to date."""
     modules = ROOT / "node_modules"
-    stamp = modules / ".package-lock.sha256"
+    digest_file = modules / ".package-lock.sha256"
     digest = digest_of(ROOT / "package-lock.json")
-    if stamp.exists() and stamp.read_text() == digest:
+    if digest_file.exists() and digest_file.read_text() == digest:
         return
     npm = shutil.which("npm") or ""
     if not npm:
-        fail("npm was not found: install Node.js 20 or newer (https://nodejs.org), which brings it")
-    say("installing Azurite with npm ci (once; about half a minute) …")
+        fail(
+            "npm was not found: install Node.js 20 or newer (https://nodejs.org), which includes npm"
+        )
+    say("installing Azurite with npm ci (only once, about half a minute) …")
     run([npm, "ci", "--no-fund", "--no-audit", "--loglevel=error"])
-    stamp.write_text(digest)
+    digest_file.write_text(digest)
 
 
 def find_python() -> list[str]:
-    """Return a command that starts Python 3.13, looking where installers put it."""
+    """Return a command that starts Python 3.13, from the places where installers put it."""
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
     candidates = [
         [sys.executable],
@@ -82,13 +84,14 @@ def find_python() -> list[str]:
             return command
     fail(
         "Python 3.13 was not found (this is Python %d.%d): install it from https://python.org, or with "
-        "pyenv, uv or your system's packages, so that `python3.13` starts it" % sys.version_info[:2]
+        "pyenv, uv or your system's package manager, so that the command `python3.13` starts it"
+        % sys.version_info[:2]
     )
     raise SystemExit(1)
 
 
 def version_of(command: list[str]) -> str:
-    """Return `3.13` for a command that starts Python 3.13; empty text when it cannot be started."""
+    """Return the version of the Python that a command starts, such as `3.13`, or an empty text if it cannot start."""
     probe = "import sys; print('%d.%d' % sys.version_info[:2])"
     try:
         answer = subprocess.run(
@@ -105,18 +108,18 @@ def digest_of(file: Path) -> str:
 
 
 def run(command: list[str]) -> None:
-    """Run a step, its output on stderr; when it fails, say which and stop."""
+    """Run a step with its output on stderr. If it fails, print which step it was and exit."""
     if subprocess.run(command, cwd=ROOT, check=False, stdout=sys.stderr).returncode != 0:
         fail("this step failed: " + " ".join(command))
 
 
 def say(text: str) -> None:
-    """Tell the person, on stderr: stdout belongs to the command."""
+    """Print a message on stderr, because stdout belongs to the command."""
     print(f"dev.py: {text}", file=sys.stderr, flush=True)
 
 
 def fail(text: str) -> None:
-    """Tell the person and stop."""
+    """Print a message and exit."""
     say(text)
     raise SystemExit(1)
 

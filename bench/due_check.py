@@ -1,7 +1,7 @@
-"""Processor time of one tick's due-check for 1,000 schedules of all kinds, when nothing is due.
+"""Measure the processor time of a tick's due-check for 1,000 schedules of all kinds, when nothing is due.
 
-Run: `python -m bench.due_check`. It prints the time, the ratio to reading the same number of trigger rows (what the
-tick must do anyway), and the calls to the ledger. It asserts nothing: a clock on a shared machine proves nothing.
+Run `python -m bench.due_check`. It prints the time, its ratio to reading the same number of trigger rows (which a tick
+always does), and the calls to the ledger. It asserts nothing, because times on a shared machine vary too much.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def processor_time(action: Callable[[], object]) -> float:
 
 
 def main() -> None:
-    """Print what one due-check costs."""
+    """Measure and print the cost of one due-check."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "triggers.yaml"
         lines = (
@@ -62,7 +62,7 @@ def main() -> None:
     def check() -> None:
         plan = plan_occurrences(found.config, states, watermark=until, now=now)
         if plan.run or plan.skip:
-            raise SystemExit("something is due; the bench measures an idle tick")
+            raise SystemExit("something is due, but the benchmark measures an idle tick")
 
     check()
     checked, read = (

@@ -1,6 +1,6 @@
 """Time to load 1,000 triggers, as a ratio to reading the same file with PyYAML and pydantic alone.
 
-Run: `python -m bench.load_triggers`. It asserts nothing: a clock on a shared machine proves nothing.
+Run: `python -m bench.load_triggers`. It asserts nothing, because timings vary on a shared machine.
 """
 
 from __future__ import annotations

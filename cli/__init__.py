@@ -1,1 +1,1 @@
-"""What `dev.py` runs: one file a group of commands. The app never imports it, and it is not deployed."""
+"""The commands of `dev.py`, one file for each group. The app never imports them, and they are not deployed."""

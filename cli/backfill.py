@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections import Counter
 from datetime import datetime
 
 import click
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import Progress
-from rich.table import Table
 
-from cli.next import Instant
-from cli.submissions import open_services
-from local.settings_file import SettingsFileBroken
-from shared.core.errors import TriggersError
+from cli.common import AS_JSON, Instant, clear_errors, open_services, print_json, print_table
 from shared.core.events import deduplication_key
 from shared.core.submissions import ATTENTION
 from shared.core.times import print_instant
@@ -24,32 +18,30 @@ from shared.engine.services import Services
 from shared.operations.backfill import Backfilled, Candidate, Step, preview_backfill, run_backfill
 
 SHOWN = 20
-"""Lines of a preview that a person reads at the start and at the end."""
+"""How many lines of a long preview are printed at its start and at its end."""
 
 
 @click.command()
 @click.argument("trigger")
 @click.option(
-    "--from", "since", type=Instant(), required=True, help="The range's start, itself included."
+    "--from", "since", type=Instant(), required=True, help="The first instant of the range."
 )
-@click.option("--to", "until", type=Instant(), required=True, help="Its end, itself included.")
-@click.option("--yes", is_flag=True, help="Start them; else they are only shown.")
-@click.option("--json", "as_json", is_flag=True, help="Print for machines.")
+@click.option("--to", "until", type=Instant(), required=True, help="The last instant of the range.")
+@click.option("--yes", is_flag=True, help="Start the runs. Without it, they are only shown.")
+@AS_JSON
 def backfill(trigger: str, since: datetime, until: datetime, yes: bool, as_json: bool) -> None:
     """Start the runs of TRIGGER's past occurrences.
 
-    First it shows what it would do; with --yes it does it. The ids are those that the occurrences always had, so what
-    was submitted already is left alone, and a repeated backfill starts nothing. Skipped and dead ones are taken over.
-    Settings and ledger are those of `dev.py submissions`.
+    Without --yes the command only shows what it would do. A past occurrence keeps its deduplication key, so the command
+    leaves submitted occurrences alone, and a repeated backfill starts nothing. It takes over skipped and dead ones.
+    It uses the same settings and ledger as `dev.py submissions`.
     """
-    try:
+    with clear_errors():
         services = open_services()
         candidates = preview_backfill(services, trigger, since=since, until=until)
         done = _run(services, candidates) if yes else None
-    except (TriggersError, SettingsFileBroken) as error:
-        raise click.ClickException(str(error)) from error
     if as_json:
-        click.echo(json.dumps(_content(trigger, candidates, done), indent=2, ensure_ascii=False))
+        print_json(_content(trigger, candidates, done))
     elif done is None:
         _preview(trigger, candidates)
     else:
@@ -58,12 +50,12 @@ def backfill(trigger: str, since: datetime, until: datetime, yes: bool, as_json:
 
 
 def _has_failed(one: Backfilled) -> bool:
-    """Whether somebody must look at it; what waits for another try is not among those."""
+    """Whether an occurrence needs a person's attention. A pending submission does not: the app retries it."""
     return one.submission is None or one.submission.state in ATTENTION
 
 
 def _run(services: Services, candidates: list[Candidate]) -> list[Backfilled]:
-    """Start them, and show how far it is."""
+    """Start the runs of the candidates, and show the progress."""
     wanted = sum(one.step is not Step.LEAVE for one in candidates)
     done: list[Backfilled] = []
     with Progress(console=Console(stderr=True)) as progress:
@@ -83,16 +75,10 @@ def _counts(candidates: list[Candidate]) -> str:
 
 
 def _preview(trigger: str, candidates: list[Candidate]) -> None:
-    table = Table(title=f"{trigger}: {_counts(candidates)}", title_justify="left", box=SIMPLE_HEAD)
-    for heading in ("occurrence", "step", "what the ledger has"):
-        table.add_column(heading, overflow="fold")
-    for place, one in enumerate(candidates):
-        if SHOWN <= place < len(candidates) - SHOWN:
-            if place == SHOWN:
-                table.add_row("…", "", "")
-            continue
-        table.add_row(print_instant(one.event.time), one.step.value, _state(one))
-    Console(file=sys.stdout).print(table)
+    lines = [(print_instant(one.event.time), one.step.value, _state(one)) for one in candidates]
+    if len(lines) > 2 * SHOWN:
+        lines[SHOWN:-SHOWN] = [("…", "", "")]
+    print_table(f"{trigger}: {_counts(candidates)}", ("occurrence", "step", "in the ledger"), lines)
     if any(one.step is not Step.LEAVE for one in candidates):
         click.echo("nothing was started; repeat the command with --yes")
     else:
@@ -111,12 +97,12 @@ def _summary(done: list[Backfilled]) -> None:
         if one.submission is None:
             click.secho(f"{time} is refused: {one.refusal}", fg="red", err=True)
         else:
-            said = one.submission.run_id or one.submission.reason or ""
-            click.echo(f"{time} is {one.submission.state}: {said}")
+            details = one.submission.run_id or one.submission.reason or ""
+            click.echo(f"{time} is {one.submission.state}: {details}")
     states = Counter(one.submission.state.value if one.submission else "refused" for one in done)
-    told = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
+    counts = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
     click.echo(
-        f"{len(done)} occurrences were worked on: {told}" if done else "nothing was to be started"
+        f"{len(done)} occurrences were worked on: {counts}" if done else "nothing was to be started"
     )
 
 

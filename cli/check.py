@@ -1,8 +1,7 @@
-"""`check`: says whether a triggers file can be used, and what it would start."""
+"""`dev.py check`: check a triggers file, and show which trigger starts which pipeline."""
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Mapping
@@ -11,10 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
-from rich.table import Table
 
-from local.settings_file import SAMPLE_FILE, SETTINGS_FILE, SettingsFileBroken, read_values
+from cli.common import AS_JSON, local_settings, print_json, print_table
+from local.settings_file import SETTINGS_FILE, SettingsFileBroken
 from shared.config.load import load_config
 from shared.config.model import Config, Trigger
 from shared.config.settings import blob_connection_problem
@@ -22,28 +20,11 @@ from shared.core.errors import FileError, Problem
 from shared.web.api.views import starts_from
 
 
-def local_settings(folder: Path, *, environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the settings that a laptop's app would have.
-
-    The environment over `local.settings.json` over `local.settings.sample.json`: as `dev.py up` has stand-ins for what
-    nobody set, so the sample's values stand for it here.
-
-    Args:
-        folder: Where the settings files lie.
-        environment: The process's environment.
-
-    Raises:
-        SettingsFileBroken: A settings file cannot be read.
-    """
-    sample, own = (read_values(folder / name) for name in (SAMPLE_FILE, SETTINGS_FILE))
-    return {**sample, **own, **environment}
-
-
 def check_file(path: Path, settings: Mapping[str, str]) -> Config:
-    """Load a triggers file as the app would.
+    """Load a triggers file in the same way as the app.
 
     Raises:
-        FileError: The file cannot be used; it carries every mistake.
+        FileError: The file cannot be used. The error lists all of its problems.
     """
     return load_config(
         path, settings=settings, connection_problem=partial(blob_connection_problem, settings)
@@ -51,7 +32,7 @@ def check_file(path: Path, settings: Mapping[str, str]) -> Config:
 
 
 def passes(trigger: Trigger) -> str:
-    """Say in one line what a trigger's runs get."""
+    """Return one line with the names of the values that a trigger's runs get."""
     values = trigger.values
     names = [
         *values.parameters,
@@ -62,7 +43,7 @@ def passes(trigger: Trigger) -> str:
 
 
 def summary(config: Config) -> list[dict[str, str]]:
-    """Return one row for each trigger, for people and machines."""
+    """Return one row for each trigger."""
     return [
         {
             "trigger": trigger.name,
@@ -75,7 +56,7 @@ def summary(config: Config) -> list[dict[str, str]]:
 
 
 def report(error: FileError) -> dict[str, Any]:
-    """Return the mistakes of a file, for machines."""
+    """Return the problems of a file as JSON values."""
     return {
         "file": error.file,
         "ok": False,
@@ -101,12 +82,13 @@ def _settings(folder: Path) -> dict[str, str]:
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path), required=False)
-@click.option("--json", "as_json", is_flag=True, help="Print for machines.")
+@AS_JSON
 def check(file: Path | None, as_json: bool) -> None:
-    """Check FILE (default: what TRIGGERS_FILE names, else triggers.yaml) and say what starts what.
+    """Check FILE and show which trigger starts which pipeline.
 
-    Settings come from the environment, then from local.settings.json beside FILE, then from
-    local.settings.sample.json. Exit code 1 with all mistakes, 0 without any.
+    The default of FILE is the setting TRIGGERS_FILE, else triggers.yaml. Settings come from the environment, then from
+    local.settings.json next to FILE, then from local.settings.sample.json. If the file has errors, the command lists
+    all of them and exits with code 1.
     """
     try:
         folder = file.parent if file else Path()
@@ -115,18 +97,16 @@ def check(file: Path | None, as_json: bool) -> None:
         config = check_file(file, settings)
     except FileError as error:
         if as_json:
-            click.echo(json.dumps(report(error), indent=2, ensure_ascii=False))
+            print_json(report(error))
         else:
             click.echo(str(error), err=True)
         sys.exit(1)
     rows = summary(config)
     if as_json:
-        content = {"file": str(file), "ok": True, "triggers": rows}
-        click.echo(json.dumps(content, indent=2, ensure_ascii=False))
+        print_json({"file": str(file), "ok": True, "triggers": rows})
         return
-    table = Table(title=f"{file}: no mistakes, {len(rows)} triggers", title_justify="left")
-    for heading in ("trigger", "source", "pipeline", "passes"):
-        table.add_column(heading, overflow="fold")
-    for row in rows:
-        table.add_row(*row.values())
-    Console(file=sys.stdout).print(table)
+    print_table(
+        f"{file}: no errors, {len(rows)} triggers",
+        ("trigger", "source", "pipeline", "passes"),
+        (list(row.values()) for row in rows),
+    )

@@ -1,4 +1,4 @@
-"""`dev.py lock`: pin what is deployed, and what a laptop needs on top, each with hashes."""
+"""`dev.py lock`: pin the requirements of the deployed app and of a laptop, with hashes."""
 
 from __future__ import annotations
 
@@ -12,11 +12,9 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 @click.command()
-@click.option(
-    "--upgrade", is_flag=True, help="Take newer versions where pyproject.toml allows them."
-)
+@click.option("--upgrade", is_flag=True, help="Use the newest versions that pyproject.toml allows.")
 def lock(upgrade: bool) -> None:
-    """Pin requirements.txt (deployed) and requirements-dev.txt (laptop and CI)."""
+    """Pin requirements.txt (deployed app) and requirements-dev.txt (laptop and CI)."""
     compile_ = [sys.executable, "-m", "uv", "pip", "compile", "--quiet", "--universal"]
     compile_ += ["--generate-hashes", "--python-version", "3.13", "--no-emit-index-url"]
     compile_ += ["--custom-compile-command", "python3 dev.py lock", "pyproject.toml"]

@@ -1,70 +1,50 @@
-"""`dev.py next`: what a schedule will do."""
+"""`dev.py next`: list the next occurrences of a schedule."""
 
 from __future__ import annotations
 
-import json
 import os
-import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import click
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.table import Table
 
-from cli.check import local_settings
-from local.settings_file import SettingsFileBroken
+from cli.common import AS_JSON, Instant, clear_errors, local_settings, print_json, print_table
 from shared.config.load import load_config
 from shared.config.model import Trigger
-from shared.config.problems import nearest
-from shared.core.errors import NotFound, TriggersError
-from shared.core.times import print_instant, read_instant
+from shared.core.errors import NotFound
+from shared.core.suggestions import did_you_mean
+from shared.core.times import print_instant
 from shared.core.trigger_state import anchor_of
 from shared.operations.triggers import schedule_of
 from shared.schedules.upcoming import MAX_COUNT, Outlook, look_ahead
 
 
-class Instant(click.ParamType[datetime]):
-    """An instant with its offset."""
-
-    name = "instant"
-
-    def convert(
-        self,
-        value: Any,  # noqa: ANN401 — click's signature
-        param: click.Parameter | None,
-        ctx: click.Context | None,
-    ) -> datetime:
-        """Read an instant."""
-        if isinstance(value, datetime):
-            return value
-        try:
-            return read_instant(value)
-        except ValueError:
-            self.fail(
-                f"{value!r} is not an instant with its offset; write 2027-03-27T01:30:00Z",
-                param,
-                ctx,
-            )
-
-
 @click.command()
 @click.argument("trigger")
 @click.option(
-    "--from", "since", type=Instant(), help="From when on, itself included; now by default."
+    "--from", "since", type=Instant(), help="The first instant of the range. Default: now."
 )
-@click.option("--count", type=click.IntRange(1, MAX_COUNT), default=5, show_default=True)
+@click.option(
+    "--count",
+    type=click.IntRange(1, MAX_COUNT),
+    default=5,
+    show_default=True,
+    help="How many occurrences to list.",
+)
 @click.option(
     "--registered-at",
     type=Instant(),
-    help="When the app first saw the trigger: what a schedule without start_time is counted from. --from by default.",
+    help="When the app registered the trigger. A schedule without start_time counts from then. Default: --from.",
 )
 @click.option(
-    "--file", type=click.Path(path_type=Path), default=Path("triggers.yaml"), show_default=True
+    "--file",
+    type=click.Path(path_type=Path),
+    default=Path("triggers.yaml"),
+    show_default=True,
+    help="The triggers file.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print for machines.")
+@AS_JSON
 def next(  # noqa: A001 — the command's name
     trigger: str,
     since: datetime | None,
@@ -73,17 +53,15 @@ def next(  # noqa: A001 — the command's name
     file: Path,
     as_json: bool,
 ) -> None:
-    """List the next occurrences of TRIGGER's schedule, and what is moved or dropped on the way, and why.
+    """List the next occurrences of TRIGGER's schedule, and why occurrences are moved or dropped.
 
-    It reads the file alone: no ledger, and nothing is started.
+    The command reads only the triggers file. It does not read the ledger, and starts nothing.
     """
     begin = since or datetime.now(UTC)
-    try:
+    with clear_errors():
         settings = local_settings(file.parent, environment=os.environ)
         found = _find(trigger, load_config(file, settings=settings).triggers)
         source = schedule_of(found)
-    except (TriggersError, SettingsFileBroken) as error:
-        raise click.ClickException(str(error)) from error
     anchor = anchor_of(registered_at or begin)
     outlook = look_ahead(source.schedule, anchor=anchor, since=begin, count=count)
     counted_from = anchor if source.schedule.needs_anchor else None
@@ -94,21 +72,20 @@ def next(  # noqa: A001 — the command's name
             "counted_from": print_instant(counted_from) if counted_from else None,
             **outlook.to_json(),
         }
-        click.echo(json.dumps(content, indent=2, ensure_ascii=False))
+        print_json(content)
         return
     _print(outlook, title=f"{trigger}: {source.definition}")
     if counted_from:
         click.echo(
-            f"counted from {print_instant(counted_from)}: the schedule has no start_time, so the app counts from when "
-            "it first sees it (--registered-at)"
+            f"counted from {print_instant(counted_from)}: the schedule has no start_time, so the app counts from the "
+            "time at which it registers the trigger (--registered-at)"
         )
 
 
-def _find(name: str, triggers: Any) -> Trigger:  # noqa: ANN401 — a mapping of triggers
+def _find(name: str, triggers: Mapping[str, Trigger]) -> Trigger:
     if name not in triggers:
-        raise NotFound(f"there is no trigger {name}{nearest(name, triggers)} in the file")
-    found: Trigger = triggers[name]
-    return found
+        raise NotFound(f"there is no trigger {name}{did_you_mean(name, triggers)} in the file")
+    return triggers[name]
 
 
 def _print(outlook: Outlook, *, title: str) -> None:
@@ -120,9 +97,5 @@ def _print(outlook: Outlook, *, title: str) -> None:
         (print_instant(one.time) if one.time else "-", one.local, f"dropped: {one.reason}")
         for one in outlook.dropped
     ]
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
-    for heading in ("UTC", f"local ({outlook.time_zone})", ""):
-        table.add_column(heading, overflow="fold")
-    for line in sorted(lines, key=lambda line: line[1]):
-        table.add_row(*line)
-    Console(file=sys.stdout).print(table)
+    lines.sort(key=lambda line: line[1])
+    print_table(title, ("UTC", f"local ({outlook.time_zone})", ""), lines)

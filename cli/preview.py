@@ -1,20 +1,16 @@
-"""`dev.py preview`: what a blob, a time or a request would start."""
+"""`dev.py preview`: show the runs that a blob, a time or a request would start."""
 
 from __future__ import annotations
 
 import json
-import sys
 from typing import Any
 
 import click
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.table import Table
 
-from cli.submissions import clear_errors, open_services, print_json
+from cli.common import AS_JSON, clear_errors, open_services, print_json, print_table
 from shared.operations.preview import preview as preview_triggers
 from shared.operations.triggers import get_trigger
-from shared.web.api.models import PreviewBody
+from shared.web.api.models import PreviewBody, PreviewView
 from shared.web.api.previews import check_preview, subject_for
 from shared.web.api.requests import read_body
 from shared.web.api.views import view_preview
@@ -22,12 +18,12 @@ from shared.web.strict_json import read_json
 
 
 @click.command()
-@click.option("--blob", help="A blob's whole name below its container.")
-@click.option("--container", help="Its container; each trigger's own when left out.")
-@click.option("--time", help="An instant, such as 2027-03-27T01:30:00Z.")
-@click.option("--request", help="The JSON body of a call.")
+@click.option("--blob", help="The blob's full name in its container.")
+@click.option("--container", help="The blob's container. Default: the container of each trigger.")
+@click.option("--time", help="The instant of an occurrence, such as 2027-03-27T01:30:00Z.")
+@click.option("--request", help="The JSON body of an HTTP call.")
 @click.option("--trigger", help="Only this trigger.")
-@click.option("--json", "as_json", is_flag=True, help="Print for machines.")
+@AS_JSON
 def preview(
     blob: str | None,
     container: str | None,
@@ -36,9 +32,9 @@ def preview(
     trigger: str | None,
     as_json: bool,
 ) -> None:
-    """Say what a blob, a time or a request would start, or the first condition that fails.
+    """Show the runs that a blob, a time or a request would start, or the first condition that fails.
 
-    Nothing is claimed, recorded or sent. Settings are found as for `submissions`.
+    The command claims, records and sends nothing. It uses the same settings as `submissions`.
     """
     with clear_errors():
         asked: dict[str, Any] = {"time": time}
@@ -62,15 +58,15 @@ def preview(
     if as_json:
         print_json([view.model_dump(mode="json") for view in views])
         return
-    table = Table(title=f"{sum(view.starts for view in views)} runs", title_justify="left")
-    table.box = SIMPLE_HEAD
-    for heading in ("trigger", "starts", "with, or why not"):
-        table.add_column(heading, overflow="fold")
-    for view in views:
-        said = (
-            f"{view.failed.condition} = {view.failed.value}: {view.failed.reason}"
-            if view.failed
-            else json.dumps(view.body, ensure_ascii=False)
-        )
-        table.add_row(view.trigger, "yes" if view.starts else "no", said)
-    Console(file=sys.stdout).print(table)
+    print_table(
+        f"{sum(view.starts for view in views)} runs",
+        ("trigger", "starts", "body or failed condition"),
+        ((view.trigger, "yes" if view.starts else "no", _details(view)) for view in views),
+    )
+
+
+def _details(view: PreviewView) -> str:
+    """Return the body that would be sent, or the first condition that fails."""
+    if view.failed:
+        return f"{view.failed.condition} = {view.failed.value}: {view.failed.reason}"
+    return json.dumps(view.body, ensure_ascii=False)

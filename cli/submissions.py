@@ -1,23 +1,16 @@
-"""`dev.py submissions`: look at submissions, and decide about those that need a person."""
+"""`dev.py submissions`: list submissions, and decide about those that need a person."""
 
 from __future__ import annotations
 
-import json
-import os
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable
 
 import click
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from cli.check import local_settings
-from local.settings_file import SettingsFileBroken
-from shared.app import APP_DIR, build
+from cli.common import AS_JSON, clear_errors, open_services, print_json
 from shared.core.errors import TriggersError
 from shared.core.submissions import State, Submission
 from shared.core.times import print_instant
@@ -29,39 +22,20 @@ from shared.web.api.views import view_submission
 STATES = click.Choice([state.value for state in State])
 
 
-RUNNING_SETTINGS = Path(".local/settings.json")
-"""What `dev.py up` leaves as long as it runs."""
-
-
-def open_services(folder: Path = APP_DIR) -> Services:
-    """Return the app's parts: of the app that `dev.py up` runs, or with the settings that a laptop has.
-
-    Raises:
-        TriggersError: The file or a setting cannot be used.
-    """
-    running = folder / RUNNING_SETTINGS
-    if running.is_file():
-        settings = json.loads(running.read_text(encoding="utf-8"))
-        os.environ.update(settings)  # azure-identity reads the process's own environment
-    else:
-        settings = local_settings(folder, environment=os.environ)
-    return build(settings).services
-
-
 @click.group()
 def submissions() -> None:
-    """Look at submissions, and decide about those that need a person.
+    """List submissions, and decide about those that need a person.
 
-    While `dev.py up` runs, these are its submissions. Else settings come from the environment, then from
-    local.settings.json: with the storage connection of a deployed app there, this works on its ledger.
+    While `dev.py up` runs, the commands use its ledger. Otherwise settings come from the environment, then from
+    local.settings.json. If the storage connection of a deployed app is there, the commands use that app's ledger.
     """
 
 
 @submissions.command("list")
-@click.option("--trigger", help="Only those of this trigger.")
-@click.option("--state", type=STATES, help="Only those in this state.")
+@click.option("--trigger", help="Only submissions of this trigger.")
+@click.option("--state", type=STATES, help="Only submissions in this state.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True)
-@click.option("--json", "as_json", is_flag=True, help="Print for machines.")
+@AS_JSON
 def list_(trigger: str | None, state: str | None, limit: int, as_json: bool) -> None:
     """List submissions, newest first."""
     with clear_errors():
@@ -72,7 +46,7 @@ def list_(trigger: str | None, state: str | None, limit: int, as_json: bool) -> 
         print_json([view_submission(one, services.config.workspace) for one in found])
         return
     table = Table(title=f"{len(found)} submissions", title_justify="left", box=SIMPLE_HEAD)
-    for heading in ("created", "trigger", "state", "submission, and what became of it"):
+    for heading in ("created", "trigger", "state", "submission and outcome"):
         table.add_column(
             heading,
             overflow="fold",
@@ -81,13 +55,13 @@ def list_(trigger: str | None, state: str | None, limit: int, as_json: bool) -> 
         )
     for one in found:
         created = print_instant(one.created.replace(microsecond=0))
-        table.add_row(created, one.trigger, one.state, f"{one.id}\n{_said(one)}")
+        table.add_row(created, one.trigger, one.state, f"{one.id}\n{_outcome(one)}")
     Console(file=sys.stdout).print(table)
 
 
 @submissions.command()
 @click.argument("submission_id", metavar="ID")
-@click.option("--json", "as_json", is_flag=True, help="Print for machines.")
+@AS_JSON
 def show(submission_id: str, as_json: bool) -> None:
     """Show a submission: its event, body, attempts and run."""
     with clear_errors():
@@ -98,11 +72,14 @@ def show(submission_id: str, as_json: bool) -> None:
 
 @submissions.command()
 @click.argument("submission_id", metavar="ID", required=False)
-@click.option("--trigger", help="All dead and held ones of this trigger.")
-@click.option("--confirm", is_flag=True, help="Also where a run may exist already.")
-@click.option("--json", "as_json", is_flag=True, help="Print for machines.")
+@click.option("--trigger", help="All dead and held submissions of this trigger.")
+@click.option("--confirm", is_flag=True, help="Replay even if a run may exist already.")
+@AS_JSON
 def replay(submission_id: str | None, trigger: str | None, confirm: bool, as_json: bool) -> None:
-    """Start the run of a submission again, or of all dead and held ones of a trigger."""
+    """Start a new run for a submission.
+
+    With --trigger, start new runs for all dead and held submissions of a trigger.
+    """
     _decide(
         submission_id,
         trigger,
@@ -113,10 +90,13 @@ def replay(submission_id: str | None, trigger: str | None, confirm: bool, as_jso
 
 @submissions.command()
 @click.argument("submission_id", metavar="ID", required=False)
-@click.option("--trigger", help="All dead and held ones of this trigger.")
-@click.option("--json", "as_json", is_flag=True, help="Print for machines.")
+@click.option("--trigger", help="All dead and held submissions of this trigger.")
+@AS_JSON
 def drop(submission_id: str | None, trigger: str | None, as_json: bool) -> None:
-    """Drop a dead or held submission, or all of a trigger: no run, and no more attention."""
+    """Skip a dead or held submission.
+
+    Its run is not started, and it needs no more attention. With --trigger, skip all of a trigger.
+    """
     _decide(
         submission_id, trigger, lambda services, one: decisions.drop(services, one), as_json=as_json
     )
@@ -124,7 +104,7 @@ def drop(submission_id: str | None, trigger: str | None, as_json: bool) -> None:
 
 @submissions.command()
 @click.argument("submission_id", metavar="ID")
-@click.option("--json", "as_json", is_flag=True, help="Print for machines.")
+@AS_JSON
 def cancel(submission_id: str, as_json: bool) -> None:
     """Cancel a submission's run."""
     _decide(
@@ -139,14 +119,14 @@ def _decide(
     *,
     as_json: bool,
 ) -> None:
-    """Decide about one submission, or about all dead and held ones of a trigger; each on its own."""
+    """Apply `decision` to one submission, or to each dead and held submission of a trigger, and print the results."""
     if (submission_id is None) == (trigger is None):
-        raise click.UsageError("name either a submission's ID or --trigger NAME")
+        raise click.UsageError("give either a submission's ID or --trigger NAME")
     done: list[Submission] = []
     refusals: list[str] = []
     with clear_errors():
         services = open_services()
-        for identifier in [submission_id] if submission_id else _waiting(services, trigger):
+        for identifier in [submission_id] if submission_id else _undecided(services, trigger):
             try:
                 done.append(decision(services, identifier))
             except TriggersError as error:
@@ -157,7 +137,7 @@ def _decide(
     sys.exit(1 if refusals else 0)
 
 
-def _waiting(services: Services, trigger: str | None) -> list[str]:
+def _undecided(services: Services, trigger: str | None) -> list[str]:
     return [
         one.id
         for state in (State.DEAD, State.HELD)
@@ -168,7 +148,7 @@ def _waiting(services: Services, trigger: str | None) -> list[str]:
 def _first(
     services: Services, *, trigger: str | None, state: State | None, limit: int | None
 ) -> list[Submission]:
-    """Return the first so many submissions, or all."""
+    """Return the newest submissions up to `limit`, or all if it is None."""
     found: list[Submission] = []
     cursor: str | None = None
     while limit is None or len(found) < limit:
@@ -181,7 +161,7 @@ def _first(
     return found[:limit]
 
 
-def _said(one: Submission) -> str:
+def _outcome(one: Submission) -> str:
     run = f"run {one.run_id} ({one.run_status})" if one.run_id else ""
     return ": ".join(part for part in (run, one.reason or "") if part)
 
@@ -197,18 +177,4 @@ def _show(
     for one in found:
         if whole:
             print_json(view_submission(one, workspace))
-        click.echo(f"{one.id} of {one.trigger} is {one.state}: {_said(one)}")
-
-
-def print_json(content: Any) -> None:  # noqa: ANN401 — any JSON value
-    """Print a JSON value for machines."""
-    click.echo(json.dumps(content, indent=2, ensure_ascii=False))
-
-
-@contextmanager
-def clear_errors() -> Iterator[None]:
-    """Show our own errors as sentences."""
-    try:
-        yield
-    except (TriggersError, SettingsFileBroken) as error:
-        raise click.ClickException(str(error)) from error
+        click.echo(f"{one.id} of {one.trigger} is {one.state}: {_outcome(one)}")

@@ -1,4 +1,4 @@
-"""`dev.py test`: format, lint, types, docs and tests, in that order; it stops at the first that fails."""
+"""`dev.py test`: check format, lint, types, docs and tests, in that order, until one of them fails."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ WORKERS = min(4, os.cpu_count() or 2)
 
 
 def steps(*, quick: bool) -> dict[str, list[str]]:
-    """Return each step's name and what it starts, after `python -m`."""
+    """Return each step's name and its command after `python -m`."""
     tests = ["pytest", "-n", str(WORKERS), "--dist", "loadgroup"]
     if quick:
         tests += ["-m", "not azurite and not runtime and not large"]
@@ -34,10 +34,10 @@ def steps(*, quick: bool) -> dict[str, list[str]]:
 @click.option(
     "--quick",
     is_flag=True,
-    help="Leave out what needs Azurite or the Functions runtime, or takes seconds.",
+    help="Leave out tests that take seconds, or need Azurite or the Functions runtime.",
 )
 def test(quick: bool) -> None:
-    """Check format, lint, types and docs, and run all tests."""
+    """Check format, lint, types and docs, and run the tests. Stop at the first step that fails."""
     for name, command in steps(quick=quick).items():
         click.secho(f"── {name} ", bold=True, err=True)
         began = time.monotonic()
@@ -46,4 +46,4 @@ def test(quick: bool) -> None:
         if result.returncode != 0:
             click.secho(f"{name} failed", fg="red", err=True)
             raise SystemExit(result.returncode)
-    click.secho("all is well", fg="green", err=True)
+    click.secho("all steps passed", fg="green", err=True)

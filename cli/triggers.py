@@ -1,4 +1,4 @@
-"""`dev.py triggers`: see what starts what, and switch it."""
+"""`dev.py triggers`: list the triggers, and enable or disable them."""
 
 from __future__ import annotations
 
@@ -9,40 +9,38 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from cli.submissions import clear_errors, open_services, print_json
+from cli.common import AS_JSON, clear_errors, open_services, print_json
 from shared.core.times import print_instant
 from shared.operations.triggers import TriggerReport, override, report_trigger, report_triggers
 from shared.web.api.views import starts_from, view_trigger
 
-AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print for machines.")
-
 
 @click.group()
 def triggers() -> None:
-    """See what starts what, and switch triggers on and off.
+    """List the triggers, and enable or disable them.
 
-    Settings are found as for `submissions`. A switch is in effect everywhere within a minute, and what comes while a
-    trigger is disabled is not made up for later.
+    The commands use the same settings as `submissions`. A change takes effect on all instances within a minute. The
+    app does not catch up later on events that come while a trigger is disabled.
     """
 
 
 @triggers.command("list")
 @AS_JSON
 def list_(as_json: bool) -> None:
-    """List the triggers, in the order of the file."""
+    """List the triggers in the order of the file."""
     with clear_errors():
         found = report_triggers(open_services())
     if as_json:
         print_json([view_trigger(one).model_dump(mode="json") for one in found])
         return
     table = Table(title=f"{len(found)} triggers", title_justify="left", box=SIMPLE_HEAD)
-    for heading in ("trigger, and what it starts from", "next", "latest"):
+    for heading in ("trigger and source", "next", "latest"):
         table.add_column(heading, overflow="fold", no_wrap=heading == "next")
     for one in found:
         latest = str(one.latest[0].values["state"]) if one.latest else ""
         coming = print_instant(one.next[0]) if one.next else ""
-        told = f"{one.trigger.name}: {starts_from(one.trigger)}\n{_enabled(one)}"
-        table.add_row(told, coming, latest)
+        description = f"{one.trigger.name}: {starts_from(one.trigger)}\n{_enabled(one)}"
+        table.add_row(description, coming, latest)
     Console(file=sys.stdout).print(table)
 
 
@@ -50,7 +48,7 @@ def list_(as_json: bool) -> None:
 @click.argument("name")
 @AS_JSON
 def show(name: str, as_json: bool) -> None:
-    """Show a trigger: what comes next, and its latest submissions."""
+    """Show a trigger, its next occurrences and its latest submissions."""
     with clear_errors():
         found = report_trigger(open_services(), name)
     _show(found, as_json=as_json)
@@ -60,27 +58,27 @@ def show(name: str, as_json: bool) -> None:
 @click.argument("name")
 @AS_JSON
 def enable(name: str, as_json: bool) -> None:
-    """Enable a trigger, whatever the file says."""
-    _switch(name, True, as_json=as_json)
+    """Enable a trigger, even if the file disables it."""
+    _override(name, True, as_json=as_json)
 
 
 @triggers.command()
 @click.argument("name")
 @AS_JSON
 def disable(name: str, as_json: bool) -> None:
-    """Disable a trigger, whatever the file says."""
-    _switch(name, False, as_json=as_json)
+    """Disable a trigger, even if the file enables it."""
+    _override(name, False, as_json=as_json)
 
 
 @triggers.command()
 @click.argument("name")
 @AS_JSON
 def reset(name: str, as_json: bool) -> None:
-    """Return a trigger to what the file says."""
-    _switch(name, None, as_json=as_json)
+    """Enable or disable a trigger as the file says."""
+    _override(name, None, as_json=as_json)
 
 
-def _switch(name: str, enabled: bool | None, *, as_json: bool) -> None:
+def _override(name: str, enabled: bool | None, *, as_json: bool) -> None:
     with clear_errors():
         found = override(open_services(), name, enabled)
     _show(found, as_json=as_json)

@@ -20,14 +20,14 @@ from local.up import up as run_stack
     "--app",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     default=Path(__file__).resolve().parent.parent,
-    help="Directory of function_app.py; this repository by default.",
+    help="Directory of function_app.py. Default: this repository.",
 )
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),
     default=7071,
     show_default=True,
-    help="The host's port.",
+    help="The host's port. 0 takes a free one.",
 )
 @click.option(
     "--func", is_flag=True, help="Use Azure Functions Core Tools instead of the built-in host."
@@ -35,10 +35,11 @@ from local.up import up as run_stack
 def up(app: Path, port: int, func: bool) -> None:
     """Run the app on this machine, and restart it when a file changes.
 
-    Storage (Azurite), the Azure ML workspace and the managed identity are stand-ins on loopback. Values of
-    local.settings.json win over them: with a real endpoint there, runs are started in Azure with your own login.
+    Storage (Azurite), the Azure ML workspace and the managed identity are stand-ins on loopback. Values in
+    local.settings.json win over them. If an endpoint there is real, the app starts runs in Azure with your own login
+    (az login). Ctrl-C stops everything.
     """
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the stack is stopped
     try:
         run_stack(app, func=func, port=port, say=click.echo)
     except KeyboardInterrupt:

@@ -1,4 +1,4 @@
-"""The settings of a laptop: `local.settings.json`, as the Functions tools read it."""
+"""The settings files of a laptop: `local.settings.json` in the format of the Functions tools, and its siblings."""
 
 from __future__ import annotations
 
@@ -7,17 +7,19 @@ from pathlib import Path
 
 SETTINGS_FILE = "local.settings.json"
 SAMPLE_FILE = "local.settings.sample.json"
+RUNNING_SETTINGS = Path(".local/settings.json")
+"""The settings of the app that `dev.py up` runs, for commands that use its ledger. `up` removes it at the end."""
 
 
 class SettingsFileBroken(Exception):
-    """A settings file cannot be read; the message says why."""
+    """A settings file cannot be read. The message says why."""
 
 
 def read_values(file: Path) -> dict[str, str]:
-    """Read the `Values` of a settings file; nothing when there is no such file.
+    """Return the `Values` of a settings file, or nothing if there is no such file.
 
     Raises:
-        SettingsFileBroken: It is not JSON, is encrypted, or a value is not text.
+        SettingsFileBroken: The file is not JSON or is encrypted, or a value is not text.
     """
     if not file.is_file():
         return {}

@@ -1,8 +1,9 @@
-"""The whole local stack: storage, workspace, identity endpoint and the host around an app, in one object.
+"""The whole local stack in one object: storage, workspace, identity endpoint, and the host around an app.
 
-with Stack(app=Path(".")) as stack:
-    stack.upload("incoming/a.csv", b"1,2")
-    stack.wait_until(lambda: stack.workspace.submitted, what="a run")
+Example:
+    with Stack(app=Path(".")) as stack:
+        stack.upload("incoming/a.csv", b"1,2")
+        stack.wait_until(lambda: stack.workspace.submitted, what="a run")
 """
 
 from __future__ import annotations
@@ -16,41 +17,54 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import requests
 from azure.core.exceptions import ResourceExistsError
 from azure.storage.blob import BlobServiceClient
 
+from local.closeable import Closeable
 from local.processes.child import ChildFailed
 from local.processes.host import HostOptions, HostProcess
 from local.standins.azurite import ACCOUNT, Azurite
 from local.standins.identity import IdentityEndpoint
 from local.standins.workspace.runs import Progress
-from local.standins.workspace.server import Workspace
+from local.standins.workspace.server import WorkspaceStandIn
 
 CONTAINER = "azureml-blobstore-local"
 EMULATED = "UseDevelopmentStorage=true"
-"""What a settings file says for "the emulator". It stands for this stack's Azurite, whose ports are free ones, as every
-connection string of the emulator's account does."""
+"""The value of a settings file for "the emulator".
+
+The stack replaces it, and every connection string of the emulator's account, with its own Azurite, which has other
+ports.
+"""
 
 
 class WaitedTooLong(Exception):
-    """Something did not happen within its bound; the message shows the end of the host's log."""
+    """A condition did not become true in time. The message shows the end of the host's log."""
 
 
-class Stack:
-    """A running local stack, from construction until `close`.
+class Stack(Closeable):
+    """A running local stack, from construction until `close`."""
 
-    Attributes:
-        azurite: Storage.
-        workspace: Azure Machine Learning: what it received, its runs, its faults.
-        identity: The managed identity's endpoint: its counts and faults.
-        settings: The app settings that the host gets.
-        container: The container behind the sample's datastore.
-        directory: Logs and state.
-    """
+    azurite: Azurite
+    """The storage."""
+    workspace: WorkspaceStandIn
+    """The workspace stand-in."""
+    identity: IdentityEndpoint
+    """The endpoint of the managed identity."""
+    settings: dict[str, str]
+    """The app settings that the host gets."""
+    container: str
+    """The container of the sample's datastore."""
+    directory: Path
+    """The directory for logs and state."""
+    app: Path
+    """The directory of `function_app.py`."""
+    host_log: Path
+    """The log of the host."""
+    storage: BlobServiceClient
+    """A client of the storage."""
 
     def __init__(
         self,
@@ -65,22 +79,22 @@ class Stack:
         workspace_port: int = 0,
         start: bool = True,
     ) -> None:
-        """Start everything.
+        """Start all parts of the stack.
 
         Args:
             app: The directory of `function_app.py`.
-            settings: App settings, which win over the stack's own; None takes one away.
-            azurite: A running Azurite to share: then container and ledger table get names of their own.
-            location: Where an Azurite of its own keeps data; in memory when None.
-            directory: For logs and state; a temporary one when None.
-            options: How the host runs. Without a state directory of its own it gets one.
-            progress: Lets runs move on by the clock; by `workspace.runs.advance` only when None.
-            workspace_port: The workspace's port; 0 takes a free one.
-            start: Whether the host is started too; else `start_host` does.
+            settings: App settings that win over the stack's own. The value None removes a setting.
+            azurite: A running Azurite to share. The container and the ledger table then get unique names.
+            location: The directory for the data of an own Azurite. None keeps data in memory.
+            directory: The directory for logs and state. None makes a temporary one.
+            options: The options of the host. If they have no state directory, the stack adds one.
+            progress: Changes the status of runs with time. None leaves that to `workspace.runs.advance`.
+            workspace_port: The workspace's port. 0 takes a free one.
+            start: Whether to start the host too. If not, call `start_host`.
 
         Raises:
             AzuriteMissing: Node.js or Azurite is not installed.
-            ChildFailed: The app could not be indexed, or something did not start.
+            ChildFailed: The app could not be indexed, or a part did not start.
         """
         with contextlib.ExitStack() as closing:
             if directory is None:
@@ -98,7 +112,9 @@ class Stack:
             )
             self.identity = closing.enter_context(IdentityEndpoint())
             self.workspace = closing.enter_context(
-                Workspace(secret=self.identity.secret, progress=progress, port=workspace_port)
+                WorkspaceStandIn(
+                    secret=self.identity.secret, progress=progress, port=workspace_port
+                )
             )
             self.settings = self._make_settings(dict(settings or {}), shared=azurite is not None)
             self.container = self.settings.get("DATA_CONTAINER", CONTAINER)
@@ -130,7 +146,7 @@ class Stack:
         return self.resolve({name: value for name, value in settings.items() if value is not None})
 
     def resolve(self, settings: Mapping[str, str]) -> dict[str, str]:
-        """Return settings with this stack's storage in the place of "the emulator"."""
+        """Return the settings with this stack's storage instead of "the emulator"."""
         storage = self.azurite.connection_string
         return {
             name: storage if value == EMULATED or f"AccountName={ACCOUNT};" in value else value
@@ -142,10 +158,10 @@ class Stack:
         """The running host.
 
         Raises:
-            RuntimeError: It does not run.
+            RuntimeError: The host does not run.
         """
         if self._host is None:
-            raise RuntimeError("the host does not run")
+            raise RuntimeError("the host does not run; call start_host first")
         return self._host
 
     @property
@@ -154,10 +170,10 @@ class Stack:
         return self.host.url
 
     def start_host(self) -> HostProcess:
-        """Start the host, which must not run.
+        """Start the host, after stopping one that runs.
 
         Raises:
-            ChildFailed: The app could not be indexed, or it did not start.
+            ChildFailed: The app could not be indexed, or the host did not start.
         """
         self.stop_host()
         self._host = HostProcess(
@@ -166,19 +182,19 @@ class Stack:
         return self._host
 
     def stop_host(self) -> None:
-        """Stop the host in good order. Idempotent."""
+        """Stop the host in an orderly way. Idempotent."""
         if self._host is not None:
             self._host.stop()
             self._host = None
 
     def kill_host(self) -> None:
-        """Kill the host at once, as a machine that goes away. Idempotent."""
+        """Kill the host at once, as if its machine failed. Idempotent."""
         if self._host is not None:
             self._host.kill()
             self._host = None
 
     def create_container(self, name: str) -> None:
-        """Make a container unless it is there."""
+        """Create a container if it does not exist."""
         with contextlib.suppress(ResourceExistsError):
             self.storage.create_container(name)
 
@@ -190,7 +206,7 @@ class Stack:
         container: str | None = None,
         metadata: Mapping[str, str] | None = None,
     ) -> str:
-        """Write a blob, over an older one if there is; return its ETag without quotes."""
+        """Write or overwrite a blob, and return its ETag without quotes."""
         blob = self.storage.get_blob_client(container or self.container, name)
         written = blob.upload_blob(data, overwrite=True, metadata=dict(metadata or {}))
         return str(written["etag"]).strip('"')
@@ -204,7 +220,7 @@ class Stack:
         data: bytes | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> requests.Response:
-        """Call the host over HTTP; with keys on, the default key is sent unless `headers` bring another."""
+        """Call the host over HTTP. If the host has keys, the default key is sent unless `headers` contain another."""
         key = self._options.keys.get("default")
         sent = {**({"x-functions-key": key} if key else {}), **(headers or {})}
         return self._session.request(
@@ -218,10 +234,14 @@ class Stack:
         )
 
     def run_function(self, name: str, *, given: str = "") -> None:
-        """Run a timer or blob function now, through the admin API; `given` is `container/blob` for a blob function.
+        """Call a timer or blob function now, through the admin API.
+
+        Args:
+            name: The function's name.
+            given: `<container>/<blob>` for a blob function.
 
         Raises:
-            HTTPError: The host refused.
+            HTTPError: The host refused the request.
         """
         key = self._options.keys.get("master")
         headers = {"x-functions-key": key} if key else {}
@@ -232,21 +252,27 @@ class Stack:
     def announce(
         self, function: str, name: str, *, container: str | None = None, etag: str = ""
     ) -> None:
-        """Tell the host of a blob as Event Grid does, for a function whose source is EventGrid.
+        """Notify the host of a blob as Event Grid does, for a function whose source is EventGrid.
+
+        Args:
+            function: The function's name.
+            name: The full name of the blob in its container.
+            container: The container. None means the sample's.
+            etag: The version of the blob.
 
         Raises:
-            HTTPError: The host refused.
+            HTTPError: The host refused the request.
         """
-        where = container or self.container
+        container = container or self.container
         event = {
             "id": str(uuid.uuid4()),
             "eventType": "Microsoft.Storage.BlobCreated",
-            "subject": f"/blobServices/default/containers/{where}/blobs/{name}",
+            "subject": f"/blobServices/default/containers/{container}/blobs/{name}",
             "eventTime": datetime.now(UTC).isoformat(),
             "data": {
                 "api": "PutBlob",
                 "eTag": etag,
-                "url": self.storage.get_blob_client(where, name).url,
+                "url": self.storage.get_blob_client(container, name).url,
             },
             "dataVersion": "",
             "metadataVersion": "1",
@@ -261,17 +287,22 @@ class Stack:
         what: str,
         within: timedelta = timedelta(seconds=30),
     ) -> T:
-        """Wait until a condition returns something true, and return that.
+        """Wait until a condition returns a true value, and return that value.
+
+        Args:
+            condition: Called again and again.
+            what: A description of the value, for errors.
+            within: The longest wait.
 
         Raises:
-            WaitedTooLong: It did not within the bound.
+            WaitedTooLong: The condition did not return a true value in time.
             ChildFailed: The host ended meanwhile.
         """
         deadline = time.monotonic() + within.total_seconds()
         while not (found := condition()):
             output = self._host.child.output if self._host is not None else ""
             if self._host is not None and self._host.child.code is not None:
-                message = f"the host ended while {what} was waited for. Its log ends:"
+                message = f"the host ended while the stack waited for: {what}. Its log ends:"
                 raise ChildFailed(message, code=self._host.child.code, output=output)
             if time.monotonic() > deadline:
                 tail = "\n".join(output.splitlines()[-20:])
@@ -282,19 +313,8 @@ class Stack:
         return found
 
     def close(self) -> None:
-        """Stop everything. Idempotent."""
+        """Stop all parts of the stack. Idempotent."""
         self._closing.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def _state(options: HostOptions | None, directory: Path) -> Path:

@@ -1,4 +1,4 @@
-"""What `dev.py up` runs: the stack around the app, kept running, the host restarted when a file of the app changes."""
+"""The stack that `dev.py up` runs: it restarts the host when a file of the app changes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from watchfiles import Change, watch
 
 from local.processes.child import ChildFailed
 from local.processes.host import HostOptions
-from local.settings_file import SETTINGS_FILE, SettingsFileBroken, read_values
+from local.settings_file import RUNNING_SETTINGS, SETTINGS_FILE, SettingsFileBroken, read_values
 from local.stack import Stack
 from local.standins.workspace.runs import Progress
 
@@ -29,62 +29,59 @@ DIRECTORY = ".local"
 WATCHED_FILES = {"host.json", SETTINGS_FILE}
 WATCHED_ENDINGS = (".py", ".yaml", ".yml")
 NOT_THE_APP = {"node_modules", "__pycache__", "tests", "bench", "docs", "infra", "cli", "local"}
-"""Directories whose code the host does not run."""
+"""Directories that are not part of the app, so that their changes do not matter."""
 SAMPLE_SUBSCRIPTION = "/subscriptions/00000000-0000-0000-0000-000000000000/"
-"""An endpoint with this is the one of local.settings.sample.json: as good as none."""
-RUNNING_SETTINGS = f"{DIRECTORY}/settings.json"
-"""The settings of the app that runs, for the commands that work on its ledger; there as long as it runs."""
+"""An endpoint with this subscription is the placeholder of local.settings.sample.json. It counts as missing."""
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 FIRST_LINES = 40
-"""How much of a host's message is shown when it does not start."""
+"""How many lines of the host's message are shown if it does not start."""
 
 _DECISION = re.compile(
-    r"\[(?:event_ignored|submission_(?:pending|unknown|held|dead))\] (?P<said>.*?) trigger=\S+"
+    r"\[(?:event_ignored|submission_(?:pending|unknown|held|dead))\] (?P<message>.*?) trigger=\S+"
 )
-"""The host's log records that say why no run, or no run yet, was started."""
+"""The log records that explain why an event started no run, or no run yet."""
 _SETTING = re.compile(r"(?<!\$)\$\{([^}]+)\}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoints:
-    """What the triggers file says about endpoints.
-
-    Attributes:
-        unset: Settings that endpoints name and nobody set: the workspace stand-in stands in for them.
-        real: Whether some endpoint is a real one, beyond this machine.
-    """
+    """The endpoints of a triggers file."""
 
     unset: tuple[str, ...] = ()
+    """The missing settings that endpoints name. The workspace stand-in replaces them."""
     real: bool = False
+    """Whether at least one endpoint is real, and not on this machine."""
 
 
 class AlreadyUp(Exception):
-    """The app's stack cannot be started a second time; the message says why and what to do."""
+    """The stack already runs, or its port is taken. The message says what to do."""
 
 
 @dataclass(slots=True)
 class _Shown:
-    """What the person has been shown: runs, and how far the host's log."""
+    """The runs and log records that have been shown to the developer."""
 
     runs: set[str] = field(default_factory=set)
+    """The ids of the runs."""
     log: int = 0
+    """The position in the host's log, in bytes."""
 
 
 def up(
     app: Path, *, func: bool = False, port: int = 7071, say: Callable[[str], None] = print
 ) -> None:
-    """Keep the app running until KeyboardInterrupt.
+    """Run the app until KeyboardInterrupt.
 
     Args:
         app: The directory of `function_app.py`.
-        func: Use Azure Functions Core Tools as the host.
-        port: The host's port; Core Tools' own default.
-        say: Shows a line to the person.
+        func: Whether Azure Functions Core Tools are the host.
+        port: The host's port. The default is that of Core Tools.
+        say: Shows one line to the developer.
 
     Raises:
         AzuriteMissing: Node.js or Azurite is not installed.
-        CoreToolsMissing: `func` is wanted and not installed.
-        AlreadyUp: It runs already, or the port is taken.
+        CoreToolsMissing: Azure Functions Core Tools are requested but not installed.
+        AlreadyUp: The stack already runs, or the port is taken.
     """
     app = app.resolve()
     directory = app / DIRECTORY
@@ -94,10 +91,10 @@ def up(
 
 
 def _check_port(port: int) -> None:
-    """Check that the host will get its port, before anything is started.
+    """Check that the port is free, before anything is started.
 
     Raises:
-        AlreadyUp: Somebody else has it.
+        AlreadyUp: Another process has the port.
     """
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -105,16 +102,16 @@ def _check_port(port: int) -> None:
             probe.bind(("127.0.0.1", port))
         except OSError as error:
             raise AlreadyUp(
-                f"port {port} is taken: stop what has it, or use --port (0 takes a free one)"
+                f"port {port} is taken: stop the process that has it, or use --port (0 takes a free one)"
             ) from error
 
 
 @contextlib.contextmanager
 def _locked(directory: Path) -> Iterator[None]:
-    """Keep a second `up` from the same folder: two Azurites on one set of files lose data.
+    """Lock a directory, because two Azurites with the same files would lose data.
 
     Raises:
-        AlreadyUp: There is one.
+        AlreadyUp: Another `up` has the lock.
     """
     directory.mkdir(parents=True, exist_ok=True)
     with (directory / "lock").open("w") as lock:
@@ -148,9 +145,7 @@ def _run(app: Path, directory: Path, *, func: bool, port: int, say: Callable[[st
                 _show_runs(stack, shown, say)
                 _show_decisions(stack, shown, say)
                 if not stack.azurite.alive:
-                    say(
-                        "Azurite has ended: no storage, so nothing works. Stop this, and start it again"
-                    )
+                    say("Azurite has ended, so the app has no storage. Start `dev.py up` again")
                     return
                 if changes:
                     names = sorted({str(Path(path).relative_to(app)) for _, path in changes})
@@ -162,7 +157,12 @@ def _run(app: Path, directory: Path, *, func: bool, port: int, say: Callable[[st
 
 
 def read_endpoints(file: Path, *, settings: Mapping[str, str]) -> Endpoints:
-    """Look at the endpoints of the triggers file. A file that cannot be read has none: the host will say why."""
+    """Return the endpoints of a triggers file. A file that cannot be read has none, and the host will report why.
+
+    Args:
+        file: The triggers file.
+        settings: The settings of the app.
+    """
     try:
         document = yaml.safe_load(file.read_text("utf-8"))
     except (OSError, ValueError, yaml.YAMLError):
@@ -188,10 +188,8 @@ def read_endpoints(file: Path, *, settings: Mapping[str, str]) -> Endpoints:
 
 
 def watch_app(app: Path) -> Iterator[set[tuple[Change, str]]]:
-    """Yield the changes of the app's files as they come, and an empty set about every second.
-
-    Directories are watched one by one, not as a tree: below the app lie tens of thousands of installed files.
-    """
+    """Yield the changes of the app's files when they come, and an empty set about every second."""
+    # Directories are watched one by one, because the tree below the app contains tens of thousands of installed files.
 
     def matters(_change: Change, path: str) -> bool:
         name = Path(path).name
@@ -212,12 +210,12 @@ def watch_app(app: Path) -> Iterator[set[tuple[Change, str]]]:
 
 
 def find_directories(app: Path) -> Iterator[Path]:
-    """Yield the app's directory and those below it that can hold its code."""
-    for place, directories, _ in os.walk(app):
+    """Yield the app's directory, and the directories below it that can contain its code."""
+    for directory, directories, _ in os.walk(app):
         directories[:] = [
             name for name in directories if not name.startswith(".") and name not in NOT_THE_APP
         ]
-        yield Path(place)
+        yield Path(directory)
 
 
 def _restart(stack: Stack, own: Mapping[str, str], say: Callable[[str], None]) -> None:
@@ -228,11 +226,11 @@ def _restart(stack: Stack, own: Mapping[str, str], say: Callable[[str], None]) -
     except SettingsFileBroken as error:
         say(f"{error}\nwaiting for a change …")
     except ChildFailed as error:
-        # The app's own message comes first; the trace below it leads through our code and says it again.
-        said = error.output.partition("\nTraceback (most recent call last)")[0]
-        lines = said.strip().splitlines() or [str(error)]
+        # The app's own message comes first. The traceback after it is the host's, and repeats the message.
+        message = error.output.partition("\nTraceback (most recent call last)")[0]
+        lines = message.strip().splitlines() or [str(error)]
         more = len(lines) - FIRST_LINES
-        rest = [f"… and {more} lines more: python3 dev.py check"] if more > 0 else []
+        rest = [f"… and {more} more lines: python3 dev.py check"] if more > 0 else []
         shown = ["the host did not start:", *lines[:FIRST_LINES], *rest, "waiting for a change …"]
         say("\n".join(shown))
     else:
@@ -240,7 +238,7 @@ def _restart(stack: Stack, own: Mapping[str, str], say: Callable[[str], None]) -
 
 
 def _compose(stack: Stack, own: Mapping[str, str], say: Callable[[str], None]) -> dict[str, str]:
-    """Put together the app's settings: the stack's own, those of the file over them, stand-ins for what is missing."""
+    """Return the app's settings: those of the file win over the stack's own, and stand-ins replace missing ones."""
     given = read_values(stack.app / SETTINGS_FILE)
     file = stack.app / given.get("TRIGGERS_FILE", "triggers.yaml")
     endpoints = read_endpoints(file, settings=given)
@@ -248,11 +246,11 @@ def _compose(stack: Stack, own: Mapping[str, str], say: Callable[[str], None]) -
     for name in endpoints.unset:
         pipeline = str(uuid.uuid5(uuid.NAMESPACE_OID, name))
         settings[name] = stack.workspace.submit_url(pipeline)
-        say(f"{name} is not set, or still the sample's: the workspace stand-in takes its place")
+        say(f"{name} is not set, or still the sample's: the workspace stand-in replaces it")
     if endpoints.real:
         for name in set(stack.identity.environment) - set(given):
             settings.pop(name, None)
-        say("an endpoint is a real one: runs are started in Azure, with your own login (az login)")
+        say("an endpoint is real: the app starts runs in Azure with your own login (az login)")
     stack.create_container(settings.get("DATA_CONTAINER", stack.container))
     return settings
 
@@ -261,7 +259,7 @@ def _describe(stack: Stack) -> list[str]:
     container = stack.settings.get("DATA_CONTAINER", stack.container)
     upload = f"az storage blob upload -c {container} -n incoming/a.csv -f a.csv"
     return [
-        f"storage (Azurite; kept in {DIRECTORY}/azurite), connection string:",
+        f"storage (Azurite, data in {DIRECTORY}/azurite), connection string:",
         f"  {stack.azurite.connection_string}",
         f"  upload: {upload} --connection-string '…'",
         f"workspace stand-in: {stack.workspace.url}",
@@ -278,18 +276,18 @@ def _show_runs(stack: Stack, shown: _Shown, say: Callable[[str], None]) -> None:
 
 
 def _show_decisions(stack: Stack, shown: _Shown, say: Callable[[str], None]) -> None:
-    """Say why events started nothing, from the host's log."""
+    """Show why events started no run, from the host's log."""
     if not stack.host_log.is_file():
         return
     if shown.log > _size(stack.host_log):
-        shown.log = 0  # a new host began a new log
+        shown.log = 0  # the log was removed, and a new host began a new one
     with stack.host_log.open("rb") as log:
         log.seek(shown.log)
         text = log.read()
     complete = text[: text.rfind(b"\n") + 1]
     shown.log += len(complete)
     for found in _DECISION.finditer(complete.decode("utf-8", errors="replace")):
-        say(found["said"])
+        say(found["message"])
 
 
 def _size(file: Path) -> int:

@@ -1,4 +1,7 @@
-"""The composition root: reads settings and file once, and puts the parts together. Nothing touches the network."""
+"""The composition root. It reads the settings and the triggers file once, and puts the app's parts together.
+
+Nothing here touches the network: the first call of each client does.
+"""
 
 from __future__ import annotations
 
@@ -37,14 +40,14 @@ APP_DIR = Path(__file__).resolve().parent.parent
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BlobBinding:
-    """What the host must know to call the function of a blob trigger."""
+    """The binding of a blob trigger's function, for the Functions host."""
 
     trigger: str
     """The trigger's name."""
     path: str
-    """The binding's path: a container and the names in it."""
+    """The binding's path: a container and a pattern of names."""
     connection: str
-    """App-setting name or prefix of the storage connection."""
+    """The app setting of the storage connection, or the prefix of several."""
     source: str
     """A member of `azure.functions.BlobSource`."""
 
@@ -57,14 +60,14 @@ _BLOB_SOURCES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class App:
-    """Everything that the entry points need."""
+    """The whole app, as the entry points use it."""
 
     services: Services
     """The app's parts."""
     api: Api
-    """What the HTTP routes work on."""
+    """The HTTP API."""
     closers: tuple[Callable[[], None], ...] = ()
-    """Close the connections of the network edges."""
+    """Functions that close the connections of the clients."""
 
     @property
     def config(self) -> Config:
@@ -72,11 +75,11 @@ class App:
         return self.services.config
 
     def tick(self) -> TickReport:
-        """Do what the timer function does each minute: see `engine.tick.tick.run_tick`."""
+        """Run one tick, as the timer function does each minute (`engine.tick.tick.run_tick`)."""
         return run_tick(self.services)
 
     def blob_bindings(self) -> Iterator[BlobBinding]:
-        """Yield what the host must know of each blob trigger."""
+        """Yield the binding of each blob trigger."""
         for trigger in self.config.triggers.values():
             source = trigger.source
             if isinstance(source, BlobSource):
@@ -88,7 +91,7 @@ class App:
                 )
 
     def start_blob(self, trigger: str, *, container: str, path: str) -> None:
-        """Start a blob trigger if the blob matches it.
+        """Start a run if the blob matches the trigger.
 
         Raises:
             Unavailable: The event is not safe yet. The host delivers it again.
@@ -96,7 +99,7 @@ class App:
         start(self.services, BlobNotification(trigger=trigger, container=container, path=path))
 
     def close(self) -> None:
-        """Close all connections, for programs that end before their process does."""
+        """Close all connections. A program whose process lives longer than its app needs this."""
         for close in self.closers:
             close()
 
@@ -111,7 +114,17 @@ def compose(
     monotonic: Callable[[], float] = time.monotonic,
     roles: bool = False,
 ) -> App:
-    """Put an app together from its edges. `roles` says whether callers of the HTTP API need one."""
+    """Return an app made of its parts.
+
+    Args:
+        config: The triggers file.
+        table: The ledger's table.
+        read_blob: Reads a blob's properties.
+        workspace: Azure ML.
+        clock: Returns the current time (timezone-aware).
+        monotonic: Returns seconds of a monotonic clock.
+        roles: Whether callers of the HTTP API need a role.
+    """
     services = Services(
         config=config,
         ledger=Ledger(table, monotonic=monotonic),
@@ -125,17 +138,20 @@ def compose(
 
 @functools.cache
 def load() -> App:
-    """Return this process's app, made from its environment and the triggers file.
+    """Return this process's app. The first call makes it from the environment and the triggers file.
 
     Raises:
-        FileError: The triggers file cannot be used: the import fails, and the host shows the message.
-        SettingError: An app setting is missing or wrong: likewise.
+        FileError: The triggers file cannot be used. The import fails, and the host shows the message.
+        SettingError: An app setting is missing or wrong. The import fails likewise.
     """
     return build(os.environ)
 
 
 def build(environment: Mapping[str, str]) -> App:
-    """Make an app with real edges from settings; `load` keeps one for the process.
+    """Return a new app whose clients reach the real services.
+
+    Args:
+        environment: The app settings.
 
     Raises:
         FileError: The triggers file cannot be used.

@@ -1,1 +1,1 @@
-"""Events among injected faults and crashes, and the checks of the result."""
+"""The chaos harness: deliver events while faults and crashes are injected, then check the result."""

@@ -1,4 +1,4 @@
-"""Where a chaos run takes place: Azurite, the stand-ins over TLS, and the workers between them."""
+"""The environment of a chaos run: Azurite, the stand-ins over TLS, and the worker processes."""
 
 from __future__ import annotations
 
@@ -12,25 +12,24 @@ import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import trustme
 from azure.data.tables import TableClient
 
-from local.chaos.faults import DEADLINE, POST_FAULTS, FaultBook, PostFaults
+from local.chaos.faults import DEADLINE, POST_FAULTS, FaultLog, WorkspaceFaults
 from local.chaos.options import START, ChaosOptions
 from local.chaos.plan import triggers_file
 from local.chaos.workers import WorkerPool
+from local.closeable import Closeable
 from local.standins.azurite import Azurite
 from local.standins.identity import IdentityEndpoint, IdentityFault
 from local.standins.workspace.runs import Progress
 from local.standins.workspace.search import SearchVisibility
-from local.standins.workspace.server import Workspace
+from local.standins.workspace.server import WorkspaceStandIn
 from shared.ledger.table.azure import AzureTable
 
-TOKEN_LIFE = timedelta(seconds=304)
-"""A token with less than 300 s left is not used: so the identity endpoint is asked again every few seconds."""
+TOKEN_LIFETIME = timedelta(seconds=304)
+"""The client replaces a token that expires in less than 300 s, so it asks the endpoint again every few seconds."""
 
 IDENTITY_FAULTS = {
     "404": [IdentityFault(status=404)] * 3,
@@ -38,23 +37,26 @@ IDENTITY_FAULTS = {
     "500": [IdentityFault(status=500)] * 3,
     "hang": [IdentityFault(status=None, wait=DEADLINE + timedelta(seconds=1))],
 }
-"""What the identity endpoint answers, and how often in a row: its client asks some of them again by itself."""
+"""The faults of the identity endpoint, by name. Several in a row are needed where the client itself retries."""
 
 
-class Environment:
+class Environment(Closeable):
     """Everything around the app in a chaos run, from construction until `close`.
 
     Args:
-        options: How the run is made.
-        azurite: A running one to share; one of its own when None.
-        on_late: Called when the answer of a POST is held back.
-
-    Attributes:
-        book: What was injected.
-        workspace: The stand-in, whose runs count.
-        table: The ledger's table, without any faults.
-        crew: The workers.
+        options: The options of the run.
+        azurite: A running Azurite to share. If None, the environment starts its own.
+        on_late: Called when the answer of a POST is delayed.
     """
+
+    fault_log: FaultLog
+    """The injected faults."""
+    workspace: WorkspaceStandIn
+    """The workspace stand-in. The checks count its runs."""
+    table: AzureTable
+    """The ledger's table, without any faults."""
+    pool: WorkerPool
+    """The worker processes."""
 
     def __init__(
         self,
@@ -63,17 +65,17 @@ class Environment:
         azurite: Azurite | None,
         on_late: Callable[[], None],
     ) -> None:
-        self.book = FaultBook()
+        self.fault_log = FaultLog()
         self._began = self._offset = (START - datetime.now(UTC)).total_seconds()
-        self._dice = random.Random(f"identity:{options.seed}")  # noqa: S311 — it must be repeatable
-        self._disturbance = ""
+        self._random = random.Random(f"identity:{options.seed}")  # noqa: S311 — it must be repeatable
+        self._identity_fault = ""
         with contextlib.ExitStack() as closing:
             folder = Path(closing.enter_context(tempfile.TemporaryDirectory(prefix="chaos-")))
             azurite = azurite or closing.enter_context(Azurite())
-            tls = _certify(folder / "ca.pem")
-            self._identity = closing.enter_context(IdentityEndpoint(lifetime=TOKEN_LIFE))
+            tls = _make_certificate(folder / "ca.pem")
+            self._identity = closing.enter_context(IdentityEndpoint(lifetime=TOKEN_LIFETIME))
             self.workspace = closing.enter_context(
-                Workspace(
+                WorkspaceStandIn(
                     secret=self._identity.secret,
                     clock=self.now,
                     token_clock=lambda: datetime.now(UTC),
@@ -81,16 +83,18 @@ class Environment:
                     tls=tls,
                 )
             )
-            self.workspace.sight = SearchVisibility(mode=options.search, lag=options.lag)
-            self._posts = PostFaults(
-                self.book,
+            self.workspace.search_visibility = SearchVisibility(
+                mode=options.search, lag=options.lag
+            )
+            self._workspace_faults = WorkspaceFaults(
+                self.fault_log,
                 seed=options.seed,
-                share=options.post_faults,
+                fraction=options.post_faults,
                 names=[options.only_fault] if options.only_fault else sorted(POST_FAULTS),
                 now=self.now,
                 on_late=on_late,
             )
-            self.workspace.faults.rule(self._posts.decide)
+            self.workspace.faults.rule(self._workspace_faults.decide)
             file = folder / "triggers.yaml"
             pipelines = [uuid.uuid5(uuid.NAMESPACE_OID, str(n)) for n in range(options.groups)]
             endpoints = [self.workspace.submit_url(str(pipeline)) for pipeline in pipelines]
@@ -103,13 +107,13 @@ class Environment:
             self.pool = closing.enter_context(
                 WorkerPool(
                     options.workers,
-                    orders={
+                    setup={
                         "file": str(file),
                         "connection_string": connection,
                         "table": name,
                         "threads": options.threads,
                         "storage_faults": options.storage_faults,
-                        "bug": options.bug,
+                        "defect": options.defect,
                     },
                     environment={
                         **os.environ,
@@ -125,56 +129,45 @@ class Environment:
 
     @property
     def hours(self) -> float:
-        """How far the clock was moved on."""
+        """How far the clock was advanced, in hours."""
         return (self._offset - self._began) / 3600
 
     def now(self) -> datetime:
-        """Say the run's time: real time, moved on."""
+        """Return the run's current time, which is real time plus an offset (timezone-aware)."""
         return datetime.now(UTC) + timedelta(seconds=self._offset)
 
-    def move(self, seconds: float) -> None:
-        """Move all clocks on."""
+    def advance_clock(self, seconds: float) -> None:
+        """Advance the clocks of the stand-ins and of all workers."""
         self._offset += seconds
-        self.pool.move(self._offset)
+        self.pool.set_clock(self._offset)
 
-    def disturb_identity(self) -> None:
-        """Let the identity endpoint refuse the next requests, in one of its ways."""
-        self._end_disturbance()
-        self._disturbance = self._dice.choice(sorted(IDENTITY_FAULTS))
-        self._identity.fail(*IDENTITY_FAULTS[self._disturbance])
+    def inject_identity_fault(self) -> None:
+        """Make the identity endpoint answer its next requests with a random fault."""
+        self._end_identity_fault()
+        self._identity_fault = self._random.choice(sorted(IDENTITY_FAULTS))
+        self._identity.fail(*IDENTITY_FAULTS[self._identity_fault])
 
-    def calm(self) -> None:
-        """End all faults."""
-        self._posts.active = False
-        self._end_disturbance()
-        self.pool.quiet()
+    def stop_faults(self) -> None:
+        """Stop injecting faults."""
+        self._workspace_faults.active = False
+        self._end_identity_fault()
+        self.pool.stop_storage_faults()
 
     def close(self) -> None:
         """Stop everything. Idempotent."""
         self._closing.close()
 
-    def _end_disturbance(self) -> None:
-        burst = len(IDENTITY_FAULTS.get(self._disturbance, ()))
-        for _ in range(burst - self._identity.recover()):
-            self.book.note(f"identity: {self._disturbance}", None)
-        self._disturbance = ""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
+    def _end_identity_fault(self) -> None:
+        planned = len(IDENTITY_FAULTS.get(self._identity_fault, ()))
+        for _ in range(planned - self._identity.recover()):
+            self.fault_log.record(f"identity: {self._identity_fault}", None)
+        self._identity_fault = ""
 
 
-def _certify(file: Path) -> ssl.SSLContext:
-    """Return a certificate for loopback, and write its authority's into a file for those who are to trust it."""
+def _make_certificate(authority_file: Path) -> ssl.SSLContext:
+    """Return a server context for loopback, and write its authority's certificate for the clients to trust."""
     authority = trustme.CA()
-    authority.cert_pem.write_to_path(str(file))
+    authority.cert_pem.write_to_path(str(authority_file))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("127.0.0.1").configure_cert(context)
     return context

@@ -1,4 +1,4 @@
-"""What a chaos worker puts between the app and its edges: a moved clock, points to die at, and a shorter deadline."""
+"""Wrappers that a chaos worker puts around the app's edges: a shifted clock, crash points and a shorter deadline."""
 
 from __future__ import annotations
 
@@ -20,62 +20,65 @@ from shared.core.submissions import State
 from shared.ledger.table.protocol import PAGE_ROWS, Insert, Merge, Operation, Page, Row, Table
 
 current_event: ContextVar[str | None] = ContextVar("the event this thread works on", default=None)
-"""For the book of faults: which event a request to storage is for."""
+"""The deduplication key of the event that this thread works on. The fault log needs it for faults of storage."""
 
 
-class MovedClock:
-    """Real time plus an offset that the harness raises, and this process's own error.
+class ShiftedClock:
+    """A clock that shows real time plus an offset, which the harness raises, plus this process's own skew.
 
     Args:
-        offset: Seconds that the run is ahead of real time.
-        skew: Seconds that this process is wrong by.
+        offset: How many seconds the run is ahead of real time.
+        skew: How many seconds this process's clock is wrong by.
     """
 
     def __init__(self, *, offset: float, skew: float) -> None:
         self.offset = offset
+        """How many seconds the run is ahead of real time."""
         self._skew = skew
 
     def now(self) -> datetime:
-        """Say the time."""
+        """Return the current time (timezone-aware)."""
         return datetime.now(UTC) + timedelta(seconds=self.offset + self._skew)
 
     def monotonic(self) -> float:
-        """Say the monotonic time: it is moved on, too, as if the machine had been suspended."""
+        """Return the monotonic time in seconds."""
+        # The offset counts here too, as if the machine had been suspended.
         return time.monotonic() + self.offset
 
 
 class CrashPoints:
-    """Kills this process at a point, once it is armed.
+    """Points at which this process kills itself if they are armed.
 
     Args:
-        note: Told of the crash, before it happens, with the point and the event.
+        on_crash: Called just before the crash with the point and the event.
     """
 
-    def __init__(self, note: Callable[[str, str | None], None]) -> None:
-        self._note = note
+    def __init__(self, on_crash: Callable[[str, str | None], None]) -> None:
+        self._on_crash = on_crash
         self._armed: set[str] = set()
         self._lock = threading.Lock()
 
     def arm(self, point: str) -> None:
-        """Let the next thread that reaches the point end the process."""
+        """Kill the process when the next thread reaches `point`."""
         with self._lock:
             self._armed.add(point)
 
     def reach(self, point: str) -> None:
-        """Die here, if that was asked for."""
-        with self._lock:  # never given back: nobody else gets past any point
+        """Kill the process if `point` is armed."""
+        # A crash never releases the lock, so no other thread gets past any point.
+        with self._lock:
             if point in self._armed:
-                self._note(point, current_event.get())
+                self._on_crash(point, current_event.get())
                 os.kill(os.getpid(), signal.SIGKILL)
-                time.sleep(60)  # the signal comes at once; nothing may happen until then
+                time.sleep(60)  # the signal is on its way, and this thread must do nothing more
 
 
 class ChaosTable:
     """A table with crash points around claims and settlements.
 
     Args:
-        table: The table.
-        points: Where to die.
+        table: The table that carries out the operations.
+        points: The crash points.
     """
 
     def __init__(self, table: Table, points: CrashPoints) -> None:
@@ -104,21 +107,21 @@ class ChaosTable:
 
 
 def _kind(operations: Sequence[Operation]) -> str | None:
-    """Tell a claim from a settlement; and note which event they are about."""
+    """Return "claim" or "settle" for a write of a submission, else None, and set the current event."""
     for operation in operations:
         if isinstance(operation, Insert | Merge) and operation.key.startswith("sub:"):
             current_event.set(operation.key.removeprefix("sub:"))
-            sender = operation.values.get("state") == State.SUBMITTING.value
-            return "claim" if sender else "settle"
+            is_claim = operation.values.get("state") == State.SUBMITTING.value
+            return "claim" if is_claim else "settle"
     return None
 
 
 class ChaosWorkspace:
-    """A workspace with a crash point behind the POST: it was answered, and nobody knows it yet.
+    """A workspace client with a crash point after the POST: Azure ML answered, and the ledger does not know it yet.
 
     Args:
-        workspace: The workspace.
-        points: Where to die.
+        workspace: The client that sends the requests.
+        points: The crash points.
     """
 
     def __init__(self, workspace: Workspace, points: CrashPoints) -> None:
@@ -138,7 +141,7 @@ class ChaosWorkspace:
     def search(
         self, pipeline: Pipeline, *, experiment: str, correlation_id: str, reference: str | None
     ) -> SearchResult:
-        """See `WorkspaceClient.look`."""
+        """See `WorkspaceClient.search`."""
         return self._workspace.search(
             pipeline, experiment=experiment, correlation_id=correlation_id, reference=reference
         )
@@ -148,8 +151,8 @@ class ChaosWorkspace:
         self._workspace.cancel(pipeline, run_id)
 
 
-class HastyTransport(Transport):
-    """The real transport with a shorter deadline, so that a server that hangs costs seconds and not minutes."""
+class ShortDeadlineTransport(Transport):
+    """The real transport with a shorter deadline, so that a server that hangs costs seconds instead of minutes."""
 
     def send(
         self,

@@ -1,6 +1,7 @@
-"""What a chaos run is made of: events, their deliveries, the triggers file, and the faults of POSTs, all from one seed.
+"""The plan of a chaos run: its events, their deliveries and the triggers file, all derived from one seed.
 
-The seed decides what is injected; which thread comes first is the machine's choice, as in production.
+The seed decides what is delivered and injected. The operating system decides which thread comes first, as in
+production.
 """
 
 from __future__ import annotations
@@ -32,126 +33,119 @@ CONTAINER = "data"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedEvent:
-    """An event, as it is delivered.
-
-    Attributes:
-        id: Its id, as the ledger must have it.
-        notification: What is delivered, for the worker.
-        deliveries: How often.
-    """
+    """An event of the plan and how it is delivered."""
 
     id: str
+    """The deduplication key that the ledger must have for it."""
     notification: dict[str, Any]
+    """The content of a delivery. `read_notification` reads it in the worker."""
     deliveries: int = 1
+    """How often the event is delivered."""
 
     def to_json(self) -> dict[str, Any]:
-        """Return what a worker is told of it."""
+        """Return the part of it that a worker receives."""
         return {"id": self.id, "notification": self.notification}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """One delivery of an event.
+    """One delivery of an event."""
 
-    Attributes:
-        happening: The event.
-        worker: The slot of the worker that gets it.
-        crash: The point at which that worker is killed; mostly none.
-    """
-
-    planned: PlannedEvent
+    event: PlannedEvent
+    """The event."""
     worker: int
+    """The slot of the worker that gets the delivery."""
     crash: str | None = None
+    """The crash point at which that worker is killed, or None for no crash."""
 
     @classmethod
-    def again(cls, command: Mapping[str, Any], *, worker: int) -> Delivery:
-        """Make another delivery of what a worker was told, for a worker, without a crash."""
+    def repeat(cls, command: Mapping[str, Any], *, worker: int) -> Delivery:
+        """Return another delivery of the event in `command`, without a crash.
+
+        Args:
+            command: A `deliver` command that a worker received.
+            worker: The slot of the worker that gets the new delivery.
+        """
         return cls(
-            planned=PlannedEvent(id=command["id"], notification=command["notification"]),
+            event=PlannedEvent(id=command["id"], notification=command["notification"]),
             worker=worker,
         )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """Everything that happens, in its order.
+class ChaosPlan:
+    """The events of a run and their deliveries, in order."""
 
-    Attributes:
-        happenings: The events.
-        rounds: Deliveries; between two rounds the clock is moved on.
-    """
-
-    planned_events: Sequence[PlannedEvent]
+    events: Sequence[PlannedEvent]
+    """The events."""
     rounds: Sequence[Sequence[Delivery]] = field(repr=False)
+    """The deliveries of each round. The clock advances between two rounds."""
 
 
-def make_plan(options: ChaosOptions) -> Plan:
-    """Make the events of a run, each delivered two to four times, in any order, to any worker.
-
-    Args:
-        options: How the run is made.
-    """
-    dice = random.Random(f"plan:{options.seed}")  # noqa: S311 — chance that can be repeated is the point
-    planned_events = [_happening(options, number, dice) for number in range(options.events)]
+def make_plan(options: ChaosOptions) -> ChaosPlan:
+    """Return the plan of a run: each event is delivered at least two times, in random order, to random workers."""
+    chance = random.Random(f"plan:{options.seed}")  # noqa: S311 — it must be repeatable
+    events = [_plan_event(options, number, chance) for number in range(options.events)]
     queue: list[PlannedEvent] = []
-    for planned in planned_events:
-        queue += [planned] * planned.deliveries
-    dice.shuffle(queue)
+    for event in events:
+        queue += [event] * event.deliveries
+    chance.shuffle(queue)
     for _ in range(len(queue) // 8):
-        # Some of the copies come at the very same moment.
-        place = dice.randrange(len(queue))
-        queue.insert(place, queue[place])
+        # Two copies next to each other are delivered at the same moment.
+        index = chance.randrange(len(queue))
+        queue.insert(index, queue[index])
     deliveries = [
-        Delivery(planned=planned, worker=dice.randrange(options.workers)) for planned in queue
+        Delivery(event=event, worker=chance.randrange(options.workers)) for event in queue
     ]
     if options.only_crash is not None:
-        return Plan(
-            planned_events=planned_events, rounds=_one_crash(deliveries, options.only_crash)
-        )
-    _spread_crashes(deliveries, options, dice)
+        return ChaosPlan(events=events, rounds=_plan_one_crash(deliveries, options.only_crash))
+    _spread_crashes(deliveries, options, chance)
     size = -(-len(deliveries) // options.rounds)
     rounds = [deliveries[at : at + size] for at in range(0, len(deliveries), size)]
-    return Plan(planned_events=planned_events, rounds=rounds)
+    return ChaosPlan(events=events, rounds=rounds)
 
 
-def _one_crash(deliveries: Sequence[Delivery], point: str) -> list[list[Delivery]]:
-    """Deliver one event alone to a worker that dies, and then again; all others before it."""
-    victim = deliveries[0].planned
-    copies = [one for one in deliveries if one.planned == victim]
-    others = [one for one in deliveries if one.planned != victim]
+def _plan_one_crash(deliveries: Sequence[Delivery], point: str) -> list[list[Delivery]]:
+    """Return three rounds: all other events, then one event alone with a crash, then its other deliveries."""
+    crashing = deliveries[0].event
+    copies = [one for one in deliveries if one.event == crashing]
+    others = [one for one in deliveries if one.event != crashing]
     return [others, [replace(copies[0], crash=point)], copies[1:]]
 
 
-def _spread_crashes(deliveries: list[Delivery], options: ChaosOptions, dice: random.Random) -> None:
-    """Let some deliveries kill their worker."""
-    # A crash point is reached only where something is sent: by a first delivery.
+def _spread_crashes(
+    deliveries: list[Delivery], options: ChaosOptions, chance: random.Random
+) -> None:
+    """Give a crash point to some of the deliveries."""
+    # Only an event's first delivery sends a POST, so only that one reaches every crash point.
     seen: set[str] = set()
     firsts = []
-    for place, delivery in enumerate(deliveries):
-        if delivery.planned.id not in seen:
-            seen.add(delivery.planned.id)
-            firsts.append(place)
-    points = [point for point in CRASH_POINTS for _ in range(options.kills)]
-    places = dice.sample(firsts, min(len(points), len(firsts)))
-    for place, point in zip(places, points, strict=False):
-        deliveries[place] = replace(deliveries[place], crash=point)
+    for index, delivery in enumerate(deliveries):
+        if delivery.event.id not in seen:
+            seen.add(delivery.event.id)
+            firsts.append(index)
+    points = [point for point in CRASH_POINTS for _ in range(options.crashes_per_point)]
+    chosen = chance.sample(firsts, min(len(points), len(firsts)))
+    for index, point in zip(chosen, points, strict=False):
+        deliveries[index] = replace(deliveries[index], crash=point)
 
 
-def _happening(options: ChaosOptions, number: int, dice: random.Random) -> PlannedEvent:
+def _plan_event(options: ChaosOptions, number: int, chance: random.Random) -> PlannedEvent:
     group = number % options.groups
-    kind = dice.choices(("blob", "http", "schedule"), (5, 3, 2))[0]
+    source = chance.choices(("blob", "http", "schedule"), (5, 3, 2))[0]
     if options.only_crash is not None:
-        kind = "blob"  # one experiment for all: a search counts only where it sees a neighbour
+        # One experiment for all events: a search is conclusive only if it shows a reference run there.
+        source = "blob"
     event: Event
-    if kind == "blob":
-        notice = BlobNotification(
+    if source == "blob":
+        blob = BlobNotification(
             trigger=f"blob-{group}",
             container=CONTAINER,
             path=f"incoming-{group}/{START.timestamp():.0f}-{number:06}.csv",
         )
-        event = event_of(notice)
-        notification = {"trigger": notice.trigger, "container": CONTAINER, "path": notice.path}
-    elif kind == "http":
+        event = event_of(blob)
+        notification = {"trigger": blob.trigger, "container": CONTAINER, "path": blob.path}
+    elif source == "http":
         event = HttpEvent(
             trigger=f"http-{group}",
             time=START,
@@ -163,12 +157,12 @@ def _happening(options: ChaosOptions, number: int, dice: random.Random) -> Plann
         event = ScheduleEvent(trigger=f"schedule-{group}", time=START + timedelta(seconds=number))
         notification = {"event": dump_event(event).decode()}
     return PlannedEvent(
-        id=deduplication_key(event), notification=notification, deliveries=dice.randint(2, 4)
+        id=deduplication_key(event), notification=notification, deliveries=chance.randint(2, 4)
     )
 
 
 def read_notification(notification: dict[str, Any]) -> Event | BlobNotification:
-    """Read what is delivered, on the worker's side."""
+    """Return the event or blob notification of a delivery."""
     return (
         load_event(notification["event"].encode())
         if "event" in notification
@@ -177,7 +171,7 @@ def read_notification(notification: dict[str, Any]) -> Event | BlobNotification:
 
 
 def facts_by_name(connection: str, container: str, path: str) -> BlobFacts:  # noqa: ARG001 — a HEAD's signature
-    """Answer a HEAD from the blob's name alone, the same in every process."""
+    """Return the facts of a blob, derived from its name alone, so that every process answers a HEAD the same way."""
     written = int(path.rpartition("/")[2].partition("-")[0])
     return BlobFacts(
         account=ACCOUNT,
@@ -190,11 +184,11 @@ def facts_by_name(connection: str, container: str, path: str) -> BlobFacts:  # n
     )
 
 
-def event_of(notice: BlobNotification) -> BlobEvent:
-    """Return the event that `accept` makes of a notice."""
-    facts = facts_by_name("", notice.container, notice.path)
+def event_of(notification: BlobNotification) -> BlobEvent:
+    """Return the event that `accept` makes of a blob notification."""
+    facts = facts_by_name("", notification.container, notification.path)
     return BlobEvent(
-        trigger=notice.trigger,
+        trigger=notification.trigger,
         account=facts.account,
         container=facts.container,
         path=facts.path,
@@ -207,13 +201,15 @@ def event_of(notice: BlobNotification) -> BlobEvent:
 
 
 def triggers_file(options: ChaosOptions, *, endpoints: Sequence[str]) -> str:
-    """Write the triggers file: for each group a pipeline, and a trigger of every source with its own experiment.
+    """Return the text of the triggers file: for each group a pipeline and a trigger of each source.
 
-    The schedules have no occurrence while the run lasts: theirs are delivered like all other events.
+    Each trigger has its own experiment.
+
+    The schedules have no occurrence during the run. The harness delivers schedule events like all other events.
 
     Args:
-        options: How the run is made.
-        endpoints: The pipelines' endpoints, one a group.
+        options: The options of the run.
+        endpoints: The endpoints of the pipelines, one for each group.
     """
     document: dict[str, Any] = {
         "datastores": {"lake": {"connection": "DataStorage", "container": CONTAINER}},
@@ -235,11 +231,11 @@ def triggers_file(options: ChaosOptions, *, endpoints: Sequence[str]) -> str:
                 "parameters": {"time": "{{ schedule.time }}"},
             },
         }
-        for kind, values in sources.items():
-            document["triggers"][f"{kind}-{group}"] = {
+        for source, values in sources.items():
+            document["triggers"][f"{source}-{group}"] = {
                 "pipeline": f"pipeline-{group}",
-                "experiment": f"{kind}-{group}",
+                "experiment": f"{source}-{group}",
                 **values,
             }
-    # JSON is YAML, and says exactly what is meant.
+    # JSON is YAML without its ambiguities.
     return json.dumps(document, indent=1)

@@ -1,7 +1,8 @@
-"""One process of a chaos run: the real app over real sockets, told by JSON lines what is delivered to it.
+"""One worker process of a chaos run: the real app over real sockets, controlled by JSON lines.
 
-The first line on standard input says how it is made; each further line is a command (`deliver`, `tick`, `clock`,
-`calm`). It answers each by a line on standard output, and ends when standard input does.
+The first line on standard input is the setup. Each further line is a command: `deliver`, `tick`, `set_clock` or
+`stop_faults`. The worker reports the results of deliveries and ticks, and each injected fault, as lines on standard
+output. It ends when standard input ends.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import os
 import random
 import sys
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -19,13 +21,13 @@ from typing import Any
 from azure.core.pipeline.transport import RequestsTransport
 from azure.data.tables import TableClient
 
-from local.chaos import bugs as chaos_bugs
+from local.chaos.defects import DEFECTIVE_WORKSPACES, use_one_token
 from local.chaos.fault_points import (
     ChaosTable,
     ChaosWorkspace,
     CrashPoints,
-    HastyTransport,
-    MovedClock,
+    ShiftedClock,
+    ShortDeadlineTransport,
     current_event,
 )
 from local.chaos.plan import facts_by_name, read_notification
@@ -43,63 +45,68 @@ from shared.operations.submissions import start
 
 logger = logging.getLogger(__name__)
 
-TICKERS = 2
-"""Ticks at a time: the timer's lock does not hold for ever, so the app must bear two."""
+CONCURRENT_TICKS = 2
+"""How many ticks can run at the same time. The timer's lock can expire, so the app must handle two."""
 
 
-class Worker:
-    """The app of this process, and what it is told.
+class WorkerApp:
+    """The app of this process, and the commands that it carries out.
 
     Args:
-        orders: The first line: see `chaos_crew.Crew`.
+        setup: The first line on standard input. `WorkerPool` writes it.
     """
 
-    def __init__(self, orders: dict[str, Any]) -> None:
+    def __init__(self, setup: dict[str, Any]) -> None:
         self._lock = threading.Lock()
-        self.clock = MovedClock(offset=orders["offset"], skew=orders["skew"])
+        self._clock = ShiftedClock(offset=setup["offset"], skew=setup["skew"])
         self._points = CrashPoints(
-            lambda point, event: self.say(fault=f"crash: {point}", event=event, crash=True)
+            lambda point, event: self.send(fault=f"crash: {point}", event=event)
         )
         self._storage = StorageChance(
-            f"storage:{orders['seed']}",
-            share=orders["storage_faults"],
-            note=lambda fault: self.say(fault=f"storage: {fault}", event=current_event.get()),
+            f"storage:{setup['seed']}",
+            fraction=setup["storage_faults"],
+            on_fault=lambda fault: self.send(fault=f"storage: {fault}", event=current_event.get()),
         )
-        self._dice = random.Random(f"head:{orders['seed']}")  # noqa: S311 — it must be repeatable
-        self.app = self._compose(orders)
-        self._threads = ThreadPoolExecutor(orders["threads"], "deliver")
-        self._tickers = ThreadPoolExecutor(TICKERS, "tick")
+        self._random = random.Random(f"head:{setup['seed']}")  # noqa: S311 — it must be repeatable
+        self.app = self._compose(setup)
+        self._deliveries = ThreadPoolExecutor(setup["threads"], "deliver")
+        self._ticks = ThreadPoolExecutor(CONCURRENT_TICKS, "tick")
 
-    def say(self, **record: object) -> None:
-        """Write one line for the harness."""
+    def send(self, **record: object) -> None:
+        """Send one line to the harness."""
         with self._lock:
             print(json.dumps(record), flush=True)
 
-    def obey(self, command: dict[str, Any]) -> None:
-        """Carry out a command; deliveries and ticks are answered when they are done."""
-        match command["do"]:
-            case "clock":
-                self.clock.offset = command["offset"]
-            case "calm":
-                self._storage.share = 0.0
+    def carry_out(self, command: dict[str, Any]) -> None:
+        """Carry out a command. Deliveries and ticks run in threads and send their results when they end.
+
+        Raises:
+            ValueError: The command is unknown.
+        """
+        match command["command"]:
+            case "set_clock":
+                self._clock.offset = command["offset"]
+            case "stop_faults":
+                self._storage.fraction = 0.0
             case "deliver":
-                self._threads.submit(self._answer, command, self._deliver)
+                self._deliveries.submit(self._run, command, self._deliver)
             case "tick":
-                self._tickers.submit(self._answer, command, self._tick)
+                self._ticks.submit(self._run, command, self._tick)
             case other:
                 raise ValueError(f"there is no command {other}")
 
-    def _answer(self, command: dict[str, Any], carry_out: Any) -> None:  # noqa: ANN401 — one of two methods
+    def _run(self, command: dict[str, Any], action: Callable[[dict[str, Any]], None]) -> None:
+        number = command["number"]
         try:
-            carry_out(command)
+            action(command)
         except TriggersError as error:
-            self.say(n=command["n"], failed=f"{type(error).__name__}: {error}")
+            self.send(number=number, failure=f"{type(error).__name__}: {error}")
         except Exception as error:
-            # It goes to the harness, whose report shows it.
-            logger.exception("%s failed", command["do"])
-            self.say(n=command["n"], failed=f"{type(error).__name__}: {error}", unexpected=True)
+            # The harness puts it into its report.
+            logger.exception("%s failed", command["command"])
+            self.send(number=number, failure=f"{type(error).__name__}: {error}", unexpected=True)
         else:
-            self.say(n=command["n"])
+            self.send(number=number)
 
     def _deliver(self, command: dict[str, Any]) -> None:
         current_event.set(command["id"])
@@ -117,20 +124,20 @@ class Worker:
 
     def _head(self, connection: str, container: str, path: str) -> BlobFacts:
         with self._lock:
-            fails = self._storage.share > 0 and self._dice.random() < self._storage.share
+            fails = self._storage.fraction > 0 and self._random.random() < self._storage.fraction
         if fails:
-            self.say(fault="storage: HEAD", event=current_event.get())
-            raise StorageUnavailable("the blob service did not answer, as the harness wanted")
+            self.send(fault="storage: HEAD", event=current_event.get())
+            raise StorageUnavailable("the blob service did not answer (injected fault)")
         return facts_by_name(connection, container, path)
 
-    def _compose(self, orders: dict[str, Any]) -> App:
-        config = load_config(Path(orders["file"]), settings={})
+    def _compose(self, setup: dict[str, Any]) -> App:
+        config = load_config(Path(setup["file"]), settings={})
         adapter = FaultyAdapter(self._storage.decide)
 
         def connect() -> TableClient:
             return TableClient.from_connection_string(
-                orders["connection_string"],
-                orders["table"],
+                setup["connection_string"],
+                setup["table"],
                 transport=RequestsTransport(session=kept_alive_session(adapter)),
                 **{**CLIENT_OPTIONS, "retry_backoff_factor": 0.02},
             )
@@ -138,37 +145,37 @@ class Worker:
         tokens = Tokens(os.environ)
         hosts = frozenset(host_of(pipeline.endpoint) for pipeline in config.pipelines.values())
         client = WorkspaceClient(
-            HastyTransport(tokens, hosts=hosts), tokens=tokens, now=self.clock.now
+            ShortDeadlineTransport(tokens, hosts=hosts), tokens=tokens, now=self._clock.now
         )
-        bug: str = orders["bug"] or ""
-        if bug == "one_token":
-            chaos_bugs.use_one_token()
-        workspace = chaos_bugs.WORKSPACES.get(bug, ChaosWorkspace)(client, self._points)
+        defect: str = setup["defect"] or ""
+        if defect == "one_token":
+            use_one_token()
+        workspace = DEFECTIVE_WORKSPACES.get(defect, ChaosWorkspace)(client, self._points)
         return compose(
             config,
             table=ChaosTable(
-                AzureTable(connect, described=f"table {orders['table']}"), self._points
+                AzureTable(connect, described=f"table {setup['table']}"), self._points
             ),
             read_blob=self._head,
             workspace=workspace,
-            clock=self.clock.now,
-            monotonic=self.clock.monotonic,
+            clock=self._clock.now,
+            monotonic=self._clock.monotonic,
         )
 
 
 def main() -> None:
-    """Run until standard input ends."""
+    """Run the worker until standard input ends."""
     logging.basicConfig(
         level=logging.WARNING,
         stream=sys.stderr,
         format="%(asctime)s %(threadName)s %(name)s %(message)s",
     )
     lines = iter(sys.stdin)
-    worker = Worker(json.loads(next(lines)))
-    worker.say(ready=True)
+    worker = WorkerApp(json.loads(next(lines)))
+    worker.send(ready=True)
     for line in lines:
-        worker.obey(json.loads(line))
-    # Threads may be in the middle of something; whoever started this process has seen enough.
+        worker.carry_out(json.loads(line))
+    # An orderly exit would wait for threads that are still at work, and the harness needs no more results.
     os._exit(0)
 
 

@@ -1,1 +1,1 @@
-"""A stand-in for the Functions host, around the real Python runtime."""
+"""A stand-in for the Functions host around the real Python runtime."""

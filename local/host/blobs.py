@@ -1,9 +1,8 @@
-"""Blob functions as the Functions host runs them: polled or announced, queued, tried five times.
+"""Blob functions as the Functions host runs them: polled or notified, queued, and called up to five times.
 
-Polling lists each function's folder at an interval. A version of a blob (its ETag) is queued once;
-it is remembered on disk only when it is done, so that a host that was killed delivers again: at
-least once, as in Azure, where the queue outlives the host. A function that raises five times on one
-blob leaves it in the poison list.
+Polling lists each function's folder at an interval. A version of a blob (its ETag) is queued once. It is written to
+disk only when it is done, so a host that was killed delivers it again. That is at-least-once delivery as in Azure,
+where the queue outlives the host. If a function raises five times for one blob, the blob goes to the poison list.
 """
 
 from __future__ import annotations
@@ -27,32 +26,25 @@ from local.host.runtime import AppFailed, Function, Runtime
 from local.host.timers import resolve_settings
 
 MAX_TRIES = 5
-"""The host's own `poisonBlobThreshold` (host.json reference)."""
+"""The real host's `poisonBlobThreshold` (host.json reference)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Blob:
-    """A blob that a function must be called for.
-
-    Attributes:
-        function: The function's name.
-        container: The container.
-        name: The whole name below the container, raw.
-        etag: The version; None if the notification did not say, or it does not matter.
-    """
+    """A blob for which a function must be called."""
 
     function: str
+    """The function's name."""
     container: str
+    """The container."""
     name: str
+    """The full name in the container, not encoded."""
     etag: str | None = None
+    """The version, or None if the notification did not contain it."""
 
 
 class BlobQueue:
-    """Calls functions for blobs, a bounded number at once, until `close`.
-
-    Attributes:
-        poison: Blobs that were given up.
-    """
+    """A queue that calls functions for blobs, a limited number at once, until `close`."""
 
     def __init__(
         self,
@@ -62,13 +54,13 @@ class BlobQueue:
         retry_delay: timedelta,
         done: Callable[[Blob], None] = lambda _blob: None,
     ) -> None:
-        """Make an empty queue.
+        """Start an empty queue.
 
         Args:
-            runtime: What calls the functions.
-            workers: How many at once (`extensions.blobs.maxDegreeOfParallelism`).
-            retry_delay: The pause after a failure.
-            done: Told of each blob that succeeded or was given up.
+            runtime: The runtime that calls the functions.
+            workers: The number of calls at once (`extensions.blobs.maxDegreeOfParallelism`).
+            retry_delay: The wait after a failed call.
+            done: Called with each blob whose function succeeded or failed for the last time.
         """
         self._runtime = runtime
         self._retry_delay = retry_delay
@@ -76,13 +68,14 @@ class BlobQueue:
         self._stopped = threading.Event()
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="blob")
         self.poison: list[Blob] = []
+        """The blobs whose function failed for the last time."""
 
     def put(self, blob: Blob) -> None:
         """Queue a blob."""
         self._pool.submit(self._run, blob)
 
     def close(self) -> None:
-        """Drop what waits, and wait for what runs."""
+        """Discard the waiting blobs, and wait for the functions that run."""
         self._stopped.set()
         self._pool.shutdown(cancel_futures=True)
 
@@ -115,11 +108,11 @@ class BlobQueue:
 
 
 class BlobPattern:
-    """A blob trigger's path: `container/folder/{name}`; `{name}` is any text, slashes too.
+    """A blob trigger's path: `container/folder/{name}`. `{name}` matches any text, including slashes.
 
-    Attributes:
-        container: The container.
-        prefix: What every matching name begins with.
+    Args:
+        path: The path.
+        function: The function's name, for errors.
 
     Raises:
         AppFailed: The container is a pattern.
@@ -127,20 +120,26 @@ class BlobPattern:
 
     def __init__(self, path: str, *, function: str) -> None:
         self.container, _, names = path.partition("/")
+        """The container."""
         if "{" in self.container:
             raise AppFailed(f"{function}: the container in {path!r} cannot be a pattern")
         names = names or "{name}"
         self.prefix = names.partition("{")[0]
+        """The text with which every matching name begins."""
         pattern = re.sub(r"\\\{[^{}]+\\\}", ".*", re.escape(names))
         self._pattern = re.compile(pattern, re.DOTALL)
 
     def matches(self, name: str) -> bool:
-        """Tell whether a blob's name is one of them."""
+        """Return whether a blob's name matches."""
         return self._pattern.fullmatch(name) is not None
 
 
 class Receipts:
-    """Which versions were queued, and, on disk, which are done."""
+    """The versions of blobs that were queued, and on disk those that are done.
+
+    Args:
+        state: The directory for the file. None keeps nothing on disk.
+    """
 
     def __init__(self, state: Path | None) -> None:
         self._file = None if state is None else state / "receipts.jsonl"
@@ -151,7 +150,7 @@ class Receipts:
                 self._cache.add(tuple(json.loads(line)))
 
     def claim(self, blob: Blob) -> bool:
-        """Tell whether this version is new; from now on it is not."""
+        """Return whether this version was not claimed before, and claim it."""
         key = (blob.function, blob.container, blob.name, blob.etag or "")
         with self._lock:
             new = key not in self._cache
@@ -159,7 +158,7 @@ class Receipts:
             return new
 
     def write(self, blob: Blob) -> None:
-        """Remember a version that is done beyond this process."""
+        """Write a version that is done to disk."""
         if self._file is None or blob.etag is None:
             return
         line = json.dumps([blob.function, blob.container, blob.name, blob.etag])
@@ -178,7 +177,13 @@ class BlobPoller:
         receipts: Receipts,
         interval: timedelta,
     ) -> None:
-        """Read the functions' paths and connections.
+        """Read the paths and connections of the functions.
+
+        Args:
+            functions: The polled blob functions.
+            queue: Gets the new versions.
+            receipts: Tells which versions are new.
+            interval: The time between two listings.
 
         Raises:
             AppFailed: A path or connection cannot be used.
@@ -188,7 +193,7 @@ class BlobPoller:
         self._interval = interval
         self._clients: dict[str, BlobServiceClient] = {}
         self._watched: list[tuple[str, BlobPattern, BlobServiceClient]] = []
-        self._troubles: dict[str, str] = {}
+        self._problems: dict[str, str] = {}
         for function in functions:
             path = resolve_settings(str(function.trigger["path"]), function.name)
             connection = str(function.trigger.get("connection") or "AzureWebJobsStorage")
@@ -200,11 +205,11 @@ class BlobPoller:
         self._thread = threading.Thread(target=self._run, name="blob-poller")
 
     def start(self) -> None:
-        """Begin."""
+        """Start polling."""
         self._thread.start()
 
     def close(self) -> None:
-        """Stop."""
+        """Stop polling."""
         self._stopped.set()
         if self._thread.is_alive():
             self._thread.join()
@@ -212,7 +217,7 @@ class BlobPoller:
             client.close()
 
     def scan(self) -> None:
-        """List every folder once, and queue what is new."""
+        """List every folder once, and queue new versions."""
         for function, pattern, client in self._watched:
             try:
                 for blob in self._list(function, pattern, client):
@@ -220,16 +225,16 @@ class BlobPoller:
                         return
                     if self._receipts.claim(blob):
                         self._queue.put(blob)
-                trouble = ""
+                problem = ""
             except ResourceNotFoundError:
-                trouble = "is not there yet"
+                problem = "is not there yet"
             except AzureError as error:
-                trouble = f"cannot be listed: {type(error).__name__}"
-            if trouble and self._troubles.get(function) != trouble:
+                problem = f"cannot be listed: {type(error).__name__}"
+            if problem and self._problems.get(function) != problem:
                 logger.warning(
-                    "%s: container %s %s; trying on", function, pattern.container, trouble
+                    "%s: container %s %s; polling goes on", function, pattern.container, problem
                 )
-            self._troubles[function] = trouble
+            self._problems[function] = problem
 
     @staticmethod
     def _list(function: str, pattern: BlobPattern, client: BlobServiceClient) -> Iterator[Blob]:
@@ -251,10 +256,14 @@ class BlobPoller:
 
 
 def connect(connection: str, *, function: str) -> BlobServiceClient:
-    """Make a client for a connection, read as the host reads it: `X`, else `X__blobServiceUri` with an identity.
+    """Return a client for a connection `X`: the setting `X`, else `X__blobServiceUri` with a managed identity.
+
+    Args:
+        connection: The name or prefix of the settings.
+        function: The function's name, for errors.
 
     Raises:
-        AppFailed: There is no such connection.
+        AppFailed: There is no such setting.
     """
     if text := os.environ.get(connection):
         return BlobServiceClient.from_connection_string(text)

@@ -1,4 +1,4 @@
-"""The host's HTTP side: the app's routes, the admin API, and the webhook through which Event Grid brings blobs."""
+"""The host's HTTP side: the app's routes, the admin API, and the webhook for Event Grid's blob notifications."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from urllib.parse import parse_qsl, urlsplit
 
 from local.host.blobs import Blob, BlobQueue
 from local.host.log import logger, run_logged
-from local.host.routes import BLOBS_EXTENSION, AuthLevel, Keys, Route
+from local.host.routes import BLOBS_EXTENSION, AuthLevel, HostRoute, Keys
 from local.host.runtime import Function, HttpAnswer, Result, Runtime
-from local.standins.http_server import Answer, Request
+from local.standins.http_server import Answer, IncomingRequest
 
 FUNCTIONS = "/admin/functions"
 WEBHOOK = "/runtime/webhooks/blobs"
@@ -23,13 +23,21 @@ HOP_HEADERS = {"content-length", "connection", "transfer-encoding"}
 
 
 class HttpSide:
-    """Answers every request to the host."""
+    """The handler of all requests to the host.
+
+    Args:
+        runtime: The runtime that calls the functions.
+        routes: The routes of the app's HTTP functions, in load order.
+        keys: The keys that callers need.
+        blobs: Gets the blobs of notifications and of the admin API.
+        run_timer: Calls a timer function.
+    """
 
     def __init__(
         self,
         runtime: Runtime,
         *,
-        routes: list[Route],
+        routes: list[HostRoute],
         keys: Keys,
         blobs: BlobQueue,
         run_timer: Callable[[str], None],
@@ -40,7 +48,7 @@ class HttpSide:
         self._blobs = blobs
         self._run_timer = run_timer
 
-    def handle(self, request: Request) -> Answer:
+    def handle(self, request: IncomingRequest) -> Answer:
         """Answer a request."""
         path = request.path
         if path.startswith("/admin/"):
@@ -59,11 +67,13 @@ class HttpSide:
                 return self._call(route, request, params)
         return Answer(status=404)
 
-    def _allowed(self, request: Request, level: AuthLevel, name: str) -> bool:
+    def _allowed(self, request: IncomingRequest, level: AuthLevel, name: str) -> bool:
         given = request.headers.get("x-functions-key") or request.query.get("code")
         return self._keys.allow(given, level=level, name=name)
 
-    def _call(self, route: Route, request: Request, params: Mapping[str, str]) -> Answer:
+    def _call(
+        self, route: HostRoute, request: IncomingRequest, params: Mapping[str, str]
+    ) -> Answer:
         headers = _join((name.lower(), value) for name, value in request.headers.items())
         query = _join(parse_qsl(urlsplit(request.target).query, keep_blank_values=True))
 
@@ -81,14 +91,14 @@ class HttpSide:
 
         result = run_logged(route.function, f"{request.method} {request.path}", call)
         if not result.ok:
-            return Answer(status=500)  # and no word of why: the log has it
+            return Answer(status=500)  # the real host gives no reason either; the log has it
         answer = result.http or HttpAnswer(status=204)
         headers = {
             name: value for name, value in answer.headers.items() if name.lower() not in HOP_HEADERS
         }
         return Answer(status=answer.status, headers=headers, body=answer.body)
 
-    def _admin(self, request: Request) -> Answer:
+    def _admin(self, request: IncomingRequest) -> Answer:
         if request.method == "GET" and request.path == "/admin/host/status":
             value = {
                 "id": "local",
@@ -109,24 +119,27 @@ class HttpSide:
             return Answer(status=405)
         return self._start(function, request)
 
-    def _start(self, function: Function, request: Request) -> Answer:
+    def _start(self, function: Function, request: IncomingRequest) -> Answer:
         try:
             given = json.loads(request.body or b"{}").get("input") or ""
         except (ValueError, AttributeError):
-            return Answer.json({"error": 'the body must be {"input": "…"}'}, status=400)
+            return Answer.json({"error": 'expected the body {"input": "…"}'}, status=400)
         if function.trigger_type == "timerTrigger":
             run = threading.Thread(target=self._run_timer, args=[function.name], name=function.name)
             run.start()
             return Answer(status=202)
         container, slash, name = str(given).partition("/")
         if function.trigger_type != "blobTrigger":
-            return Answer.json({"error": f"call {function.name} by its own URL"}, status=400)
+            return Answer.json(
+                {"error": f"{function.name} is an HTTP function; call it by its own URL"},
+                status=400,
+            )
         if not slash or not name:
-            return Answer.json({"error": "input must be <container>/<blob>"}, status=400)
+            return Answer.json({"error": "expected input to be <container>/<blob>"}, status=400)
         self._blobs.put(Blob(function=function.name, container=container, name=name))
         return Answer(status=202)
 
-    def _webhook(self, request: Request) -> Answer:
+    def _webhook(self, request: IncomingRequest) -> Answer:
         name = request.query.get("functionName", "").removeprefix(WEBHOOK_PREFIX)
         function = self._runtime.functions.get(name)
         if function is None or function.trigger.get("source") != "EventGrid":
@@ -138,19 +151,19 @@ class HttpSide:
                     return Answer.json({"validationResponse": event["data"]["validationCode"]})
             found = [_read_event(event) for event in events if event["eventType"] in BLOB_EVENTS]
         except (ValueError, KeyError, TypeError, AttributeError):
-            return Answer.json({"error": "not a list of Event Grid events"}, status=400)
+            return Answer.json({"error": "expected a list of Event Grid events"}, status=400)
         for blob in found:
             self._blobs.put(replace(blob, function=name))
-        logger.info("Event Grid brought %d blobs for %s", len(found), name)
+        logger.info("Event Grid notified %s of %d blobs", name, len(found))
         return Answer(status=202)
 
 
 def _read_event(event: Mapping[str, str]) -> Blob:
-    # The subject has the raw name; the URL would have to be decoded, and an emulator's has the
+    # The subject holds the name as it is. The URL would have to be decoded, and with an emulator it also has the
     # account in its path.
     start = "/blobServices/default/containers/"
     if not event["subject"].startswith(start):
-        raise ValueError("not a blob's subject")
+        raise ValueError(f"the subject does not begin with {start}")
     container, _, name = event["subject"].removeprefix(start).partition("/blobs/")
     return Blob(function="", container=container, name=name)
 
@@ -160,7 +173,7 @@ def _describe(function: Function) -> dict[str, object]:
 
 
 def _join(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
-    # What came several times is joined by a comma, as the host hands it to a worker.
+    # The host joins repeated names with a comma before it passes them to a worker.
     joined: dict[str, str] = {}
     for name, value in pairs:
         joined[name] = f"{joined[name]},{value}" if name in joined else value

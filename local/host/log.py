@@ -1,4 +1,4 @@
-"""The host's log: one line a record, the app's own records with the `extra` fields they carry, on standard error."""
+"""The host's log on standard error: one line for each record, with the record's `extra` fields."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime
 
 
 class _Format(logging.Formatter):
-    """`time level logger [action] message key=value …`, then the exception."""
+    """The format `time level logger [action] message key=value …`, followed by the exception."""
 
     def format(self, record: logging.LogRecord) -> str:
         created = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
@@ -37,22 +37,22 @@ class _Format(logging.Formatter):
 
 
 def configure_logging() -> None:
-    """Write everything from INFO on to standard error, as the worker does: it drops DEBUG by default."""
+    """Write records from INFO upwards to standard error. The real worker also drops DEBUG by default."""
     handler = logging.StreamHandler()
     handler.setFormatter(_Format())
     logging.basicConfig(level=logging.INFO, handlers=[handler])
-    # The runtime announces every invocation, azure-core every request of the host's own polling.
+    # The runtime logs every invocation, and azure-core every request of the host's own polling.
     for name in ("azure.functions", "azure.core.pipeline.policies.http_logging_policy"):
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def run_logged(function: str, reason: str, call: Callable[[str], Result]) -> Result:
-    """Carry out one invocation and log one line about it.
+    """Call a function, log one line about the call, and return its result.
 
     Args:
         function: The function's name.
-        reason: Why it is called, for a person.
-        call: Carries it out, given the invocation's id.
+        reason: Why it is called, for the log.
+        call: Makes the call with the invocation's id.
     """
     invocation = str(uuid.uuid4())
     start = time.monotonic()

@@ -1,8 +1,8 @@
-"""Routes and keys of HTTP functions, as the Functions host sees them.
+"""Routes and keys of HTTP functions, with the rules of the Functions host.
 
 The host tries routes in the order in which the functions were loaded, not by how specific they are
-(azure-functions-host issue 9876), letter case does not count, and a path that matches with another
-method is not found.
+(azure-functions-host issue 9876). Letter case does not matter. If a path matches but the method does not, the answer is
+404.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ BLOBS_EXTENSION = "blobs_extension"
 
 
 class AuthLevel(StrEnum):
-    """What a caller needs."""
+    """The key that a caller needs."""
 
     ANONYMOUS = "anonymous"
-    """Nothing."""
+    """No key."""
     FUNCTION = "function"
     """The function's key, the host's default key or the master key."""
     ADMIN = "admin"
@@ -36,21 +36,17 @@ class AuthLevel(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Keys:
-    """The host's keys; without any, everything is open, as in Core Tools.
-
-    Attributes:
-        values: By function name; besides, `master`, `default` (any function's) and
-            `blobs_extension` (the webhook's).
-    """
+    """The host's keys. If there are none, every call is allowed, as in Core Tools."""
 
     values: Mapping[str, str] = field(default_factory=dict)
+    """The keys by function name, and also `master`, `default` (for all functions) and `blobs_extension` (webhook)."""
 
     @classmethod
     def read(cls, file: Path) -> Keys:
-        """Read a JSON object of names and keys.
+        """Read the keys from a JSON object of names and keys.
 
         Raises:
-            ValueError: Not one.
+            ValueError: The file is not such an object.
         """
         values = json.loads(file.read_text("utf-8"))
         if not isinstance(values, dict) or not all(
@@ -60,7 +56,13 @@ class Keys:
         return cls(values=values)
 
     def allow(self, given: str | None, *, level: AuthLevel, name: str) -> bool:
-        """Tell whether a key opens something of a name (a function, or the webhook)."""
+        """Return whether a call is allowed.
+
+        Args:
+            given: The caller's key, or None if there is none.
+            level: The key that the call needs.
+            name: The function, or the webhook's name.
+        """
         if not self.values or level is AuthLevel.ANONYMOUS:
             return True
         names = [MASTER] if level is AuthLevel.ADMIN else [MASTER, DEFAULT, name]
@@ -69,25 +71,22 @@ class Keys:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Route:
-    """An HTTP function's route.
-
-    Attributes:
-        function: The function's name.
-        template: The whole path's template, prefix included: `api/v1/items/{name}`.
-        pattern: The same as a pattern of the undecoded path.
-        methods: Upper-case methods; every method when empty.
-        level: What a caller needs.
-    """
+class HostRoute:
+    """The route of an HTTP function."""
 
     function: str
+    """The function's name."""
     template: str
+    """The template of the whole path with its prefix: `api/v1/items/{name}`."""
     pattern: re.Pattern[str]
+    """The template as a pattern for the encoded path."""
     methods: frozenset[str]
+    """The methods in upper case. If empty, every method matches."""
     level: AuthLevel
+    """The key that a caller needs."""
 
     def match(self, method: str, path: str) -> dict[str, str] | None:
-        """Return the route's parameters, decoded, when a request is for this function."""
+        """Return the decoded parameters if a request is for this function, else None."""
         found = self.pattern.fullmatch(path.strip("/"))
         if found is None or (self.methods and method not in self.methods):
             return None
@@ -96,8 +95,8 @@ class Route:
         }
 
 
-def read_routes(functions: Iterable[Function], *, prefix: str) -> list[Route]:
-    """Read the routes of all HTTP functions, in their order.
+def read_routes(functions: Iterable[Function], *, prefix: str) -> list[HostRoute]:
+    """Return the routes of all HTTP functions in load order.
 
     Raises:
         AppFailed: A route cannot be read.
@@ -107,12 +106,12 @@ def read_routes(functions: Iterable[Function], *, prefix: str) -> list[Route]:
         if function.trigger_type != "httpTrigger":
             continue
         binding = function.trigger
-        # A function without a route answers under its own name.
+        # The route of a function without a route is its own name.
         template = "/".join(
             part for part in (prefix, binding.get("route") or function.name) if part
         )
         routes.append(
-            Route(
+            HostRoute(
                 function=function.name,
                 template=template,
                 pattern=_compile(template, function.name),
@@ -135,14 +134,15 @@ def _compile(template: str, function: str) -> re.Pattern[str]:
         if found is None:
             if "{" in segment or "}" in segment:
                 raise AppFailed(
-                    f"{function}: the local host cannot read {segment!r} in the route {template!r}"
+                    f"{function}: the local host cannot read the part {segment!r} of the route {template!r}"
                 )
             pattern += slash + re.escape(segment)
             continue
         everything, name, constraint, optional = found.groups()
         if (constraint or "") not in _CONSTRAINTS:
             raise AppFailed(
-                f"{function}: the local host does not know the constraint {constraint!r}"
+                f"{function}: the local host does not know the constraint {constraint!r}; it knows "
+                f"{', '.join(filter(None, _CONSTRAINTS))}"
             )
         value = f"(?P<{name}>{'.*' if everything else _CONSTRAINTS[constraint or '']})"
         pattern += f"(?:{slash}{value})?" if optional or everything else slash + value
@@ -150,5 +150,5 @@ def _compile(template: str, function: str) -> re.Pattern[str]:
 
 
 def _decode(segment: str) -> str:
-    # The server leaves %2F alone, so that a value can never become two segments.
+    # The real server does not decode %2F, so that a value never becomes two segments.
     return unquote(re.sub("%2f", "%252F", segment, flags=re.IGNORECASE))

@@ -1,11 +1,11 @@
-"""The real `azure-functions-runtime`, driven in this process as the cloud's worker drives it.
+"""The real `azure-functions-runtime` in this process, used in the same way as by the worker in Azure.
 
-The runtime is the library that indexes and invokes a Python v2-model app on Python 3.13 in Azure.
-It talks in protobuf messages, but only through attributes, so plain objects do. Every invocation
-takes `invocation_request`, the path that also decodes SDK-type bindings such as `BlobClient`.
+The runtime is the library that indexes and invokes a Python v2-model app on Python 3.13 in Azure. Its messages are
+protobuf messages, but it uses only their attributes, so plain objects are enough. Every call goes through
+`invocation_request`, which also decodes SDK-type bindings such as `BlobClient`.
 
-One app a process: the runtime's registries are globals of its modules, and indexing changes
-`sys.path` and the working directory.
+A process can run one app only: the runtime's registries are module globals, and indexing changes `sys.path` and the
+working directory.
 """
 
 from __future__ import annotations
@@ -29,83 +29,76 @@ from local.host.runtime_messages import PROTOS, Input, StatusResult, Typed
 
 
 class AppFailed(Exception):
-    """The app could not be indexed, so that no function of it can run; the message is the app's own.
-
-    Attributes:
-        trace: Where it happened.
-    """
+    """The app could not be indexed, so none of its functions can run. The message is the app's own."""
 
     def __init__(self, message: str, *, trace: str = "") -> None:
         self.trace = trace
+        """The traceback, without frames of the runtime."""
         super().__init__(message)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Function:
-    """An indexed function.
-
-    Attributes:
-        name: Its name.
-        id: The runtime's id of it.
-        raw_bindings: Its bindings as the worker reports them to the host, each as parsed JSON.
-    """
+    """An indexed function."""
 
     name: str
+    """The function's name."""
     id: str
+    """The runtime's id of the function."""
     raw_bindings: tuple[Mapping[str, Any], ...]
+    """The bindings that the worker reports to the host, each as parsed JSON."""
 
     @property
     def trigger(self) -> Mapping[str, Any]:
-        """The binding that starts it."""
+        """The binding that is the function's trigger."""
         return next(item for item in self.raw_bindings if str(item["type"]).endswith("Trigger"))
 
     @property
     def trigger_type(self) -> str:
-        """The trigger's type: `timerTrigger`, `httpTrigger`, `blobTrigger` and so on."""
+        """The type of the trigger, such as `timerTrigger`, `httpTrigger` or `blobTrigger`."""
         return str(self.trigger["type"])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpAnswer:
-    """What an HTTP function returned. Cookies are not carried: the runtime hands them over apart."""
+    """The response of an HTTP function, without cookies, which the runtime returns separately."""
 
     status: int = 200
+    """The HTTP status."""
     headers: Mapping[str, str] = field(default_factory=dict)
+    """The headers."""
     body: bytes = b""
+    """The body."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """How an invocation ended.
-
-    Attributes:
-        ok: Whether the function returned.
-        http: What it returned, for an HTTP function.
-        error: The exception's type and text when it raised.
-        trace: The exception's traceback.
-    """
+    """The result of a call."""
 
     ok: bool
+    """Whether the function returned without an exception."""
     http: HttpAnswer | None = None
+    """The response of an HTTP function."""
     error: str | None = None
+    """The type and text of the exception, or None if there was none."""
     trace: str = ""
+    """The traceback of the exception."""
 
 
 class Runtime:
-    """An app, indexed and ready to be invoked from any thread, until `close`.
+    """An indexed app whose functions can be called from any thread, until `close`."""
 
-    Attributes:
-        functions: By name, in load order.
-    """
+    functions: dict[str, Function]
+    """The functions by name, in load order."""
 
     def __init__(self, app: Path) -> None:
         """Index the app.
 
         Args:
-            app: The directory of `function_app.py`. Settings must be in `os.environ` already.
+            app: The directory of `function_app.py`. The app settings must already be in `os.environ`.
 
         Raises:
-            AppFailed: The import failed, or there is no app.
+            AppFailed: The import failed, or the directory has no app.
         """
         app = app.resolve()
         os.chdir(app)
@@ -134,11 +127,11 @@ class Runtime:
         """Call a timer function.
 
         Args:
-            name: The function.
-            last: The occurrence before this one.
-            due: The occurrence after this one.
+            name: The function's name.
+            last: The previous occurrence.
+            due: The next occurrence.
             past_due: Whether occurrences were missed while the host was down.
-            invocation_id: The invocation's id; a new one when None.
+            invocation_id: The id of the call. None makes a new one.
 
         Raises:
             KeyError: There is no such function.
@@ -164,7 +157,17 @@ class Runtime:
         body: bytes = b"",
         invocation_id: str | None = None,
     ) -> Result:
-        """Call an HTTP function; `headers` have lower-case names, `params` are the route's.
+        """Call an HTTP function.
+
+        Args:
+            name: The function's name.
+            method: The method in upper case.
+            url: The full URL.
+            headers: The headers, with lower-case names.
+            params: The decoded parameters of the route.
+            query: The decoded query.
+            body: The body.
+            invocation_id: The id of the call. None makes a new one.
 
         Raises:
             KeyError: There is no such function.
@@ -182,7 +185,13 @@ class Runtime:
     def invoke_blob(
         self, name: str, *, container: str, blob: str, invocation_id: str | None = None
     ) -> Result:
-        """Call a blob function whose parameter is an SDK type: it gets three names, never the content.
+        """Call a blob function whose parameter is an SDK type. It gets names, never the content.
+
+        Args:
+            name: The function's name.
+            container: The container.
+            blob: The full name of the blob in the container.
+            invocation_id: The id of the call. None makes a new one.
 
         Raises:
             KeyError: There is no such function.
@@ -201,7 +210,7 @@ class Runtime:
         )
 
     def close(self) -> None:
-        """Wait for the functions that run, then stop. Idempotent."""
+        """Wait for the functions that run, then stop the runtime. Idempotent."""
         if self._loop.is_closed():
             return
         worker.stop_threadpool_executor()
@@ -242,7 +251,7 @@ async def _index(app: Path) -> dict[str, Function]:
     try:
         answer = await worker.worker_init_request(request)
     except SystemExit as error:
-        raise AppFailed(f"the app ended the process while it was imported: {error}") from error
+        raise AppFailed(f"the app called sys.exit while it was imported: {error}") from error
     if answer.result.status != StatusResult.Success:
         found = answer.result.exception
         raise AppFailed(found.message, trace=_own_frames(found.stack_trace))
@@ -255,7 +264,8 @@ async def _index(app: Path) -> dict[str, Function]:
 
 
 def _own_frames(trace: str) -> str:
-    """Leave the app's own frames of a failed import: not those of runtime and importlib, nor the message again."""
+    """Return the app's own frames of a failed import, without those of runtime and importlib."""
+    # Lines without indentation repeat the message, which is shown above the trace.
     lines = trace.splitlines()
     starts = [index for index, line in enumerate(lines) if "<frozen importlib" in line]
     frames = lines[starts[-1] + 1 :] if starts else lines

@@ -1,17 +1,17 @@
-"""Stand-ins for the protobuf messages that the runtime reads and writes: plain objects with the same attributes."""
+"""Replacements for the protobuf messages that the runtime reads and writes: plain objects with the same attributes."""
 
 from __future__ import annotations
 
 
 class Message:
-    """A protobuf message of any kind: keeps what it is given."""
+    """A protobuf message of any kind. Its attributes are the arguments of its constructor."""
 
     def __init__(self, **fields: object) -> None:
         self.__dict__.update(fields)
 
 
 class Typed(Message):
-    """`TypedData`: exactly one field, and its name can be asked for."""
+    """`TypedData`, a message with exactly one field."""
 
     def WhichOneof(self, _group: str) -> str:  # noqa: N802 - protobuf's name
         """Return the name of the one field."""
@@ -19,40 +19,40 @@ class Typed(Message):
 
 
 class Input(Message):
-    """`ParameterBinding`: a parameter's name and its data."""
+    """`ParameterBinding`, the name of a parameter and its data."""
 
     def __init__(self, name: str, data: Typed) -> None:
         super().__init__(name=name, data=data)
 
     def WhichOneof(self, _group: str) -> str:  # noqa: N802 - protobuf's name
-        """Return `data`: never shared memory."""
+        """Return `data`. Shared memory is never used."""
         return "data"
 
 
 class StatusResult(Message):
-    """How a call ended."""
+    """The status of a call."""
 
     Failure = 0
     Success = 1
 
 
 class SameSite:
-    """A cookie's rule."""
+    """The SameSite rule of a cookie."""
 
     Lax, Strict, ExplicitNone = range(1, 4)
 
 
-setattr(SameSite, "None", 0)  # a keyword, so it cannot be written above
+setattr(SameSite, "None", 0)  # a keyword of Python, so the class body cannot contain it
 
 
 class Cookie(Message):
-    """A cookie."""
+    """A cookie of an HTTP response."""
 
     SameSite = SameSite
 
 
 class BindingInfo(Message):
-    """Directions are 0 in, 1 out, 2 inout; data types 0 undefined, 1 string, 2 binary, 3 stream."""
+    """The direction and the data type of a binding."""
 
     out, inout = 1, 2
     undefined, string, binary, stream = range(4)
@@ -62,7 +62,7 @@ setattr(BindingInfo, "in", 0)
 
 
 class Protos:
-    """The module of message classes that the runtime asks for."""
+    """The module of message classes that the runtime expects."""
 
     StatusResult = StatusResult
     BindingInfo = BindingInfo

@@ -1,18 +1,9 @@
-"""The Functions host of the local stack: one process, the real Python runtime, triggers as the real host fires them.
-
-`python -m local.host --app DIR` prints one JSON line on standard output when it is ready, and its
-log on standard error. Exit code 3 means that the app could not be indexed; the message is on
-standard error.
-"""
+"""The Functions host of the local stack: one process with the real Python runtime that fires triggers as Azure does."""
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
-import signal
-import sys
-import threading
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,44 +11,43 @@ from typing import Any
 
 from local.host.blobs import BlobPoller, BlobQueue, Receipts
 from local.host.http import HttpSide
-from local.host.log import configure_logging, logger
 from local.host.routes import Keys, read_routes
 from local.host.runtime import AppFailed, Function, Runtime
 from local.host.timers import Timer, TimerThread
 from local.standins.http_server import HttpServer
 
-INDEX_FAILED = 3
-"""Exit code when the app cannot be indexed."""
 TRIGGERS = {"timerTrigger", "httpTrigger", "blobTrigger"}
+"""The kinds of trigger that this host can fire."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """How the host runs.
-
-    Attributes:
-        port: Its port; 0 takes a free one.
-        keys: The keys it wants; none when empty.
-        interval: How often polled containers are listed. Azure's is 10 s and more.
-        retry_delay: The pause before a blob is tried again.
-        state: Directory that remembers, over restarts, which timers fired and which blobs are done;
-            nothing when None.
-        timers: Whether timers fire by themselves; else only by the admin API.
-    """
+    """The options of the host."""
 
     port: int = 0
+    """The port. 0 takes a free one."""
     keys: Keys = field(default_factory=Keys)
+    """The keys that callers need. If empty, every call is allowed."""
     interval: timedelta = timedelta(seconds=2)
+    """The time between two listings of a polled container. In Azure it is at least 10 s."""
     retry_delay: timedelta = timedelta(seconds=0.5)
+    """The wait before a function is called again for the same blob."""
     state: Path | None = None
+    """The directory that keeps fired timers and finished blobs over restarts. None keeps nothing."""
     timers: bool = True
+    """Whether timers fire by themselves. If not, only the admin API calls them."""
 
 
 class Host:
     """A running host around an indexed app, from construction until `close`.
 
+    Args:
+        app: The directory of `host.json`.
+        runtime: The runtime that has indexed the app.
+        options: The options of the host.
+
     Raises:
-        AppFailed: A function's trigger cannot be used.
+        AppFailed: A function's trigger or `host.json` cannot be used.
         OSError: The port is taken.
     """
 
@@ -74,7 +64,7 @@ class Host:
         ]
         by_name = {timer.name: timer for timer in timers}
         receipts = Receipts(options.state)
-        # The host's own default (host.json reference): 8 times the cores.
+        # The default of the real host (host.json reference): 8 times the number of cores.
         workers = extensions.get("blobs", {}).get("maxDegreeOfParallelism") or 8 * (
             os.cpu_count() or 1
         )
@@ -103,7 +93,7 @@ class Host:
             timer.start()
 
     def close(self) -> None:
-        """Take nothing new and wait for what runs."""
+        """Stop the triggers and the server, and wait for the functions that run."""
         for timer in self._timers:
             timer.close()
         self._poller.close()
@@ -114,11 +104,14 @@ class Host:
 def _check(functions: list[Function]) -> None:
     for function in functions:
         if function.trigger_type not in TRIGGERS:
-            raise AppFailed(f"{function.name}: the local host has no {function.trigger_type}")
+            raise AppFailed(
+                f"{function.name}: the local host cannot fire a {function.trigger_type}; "
+                f"it can fire {', '.join(sorted(TRIGGERS))}"
+            )
         deferred = function.trigger.get("properties", {}).get("SupportsDeferredBinding")
         if function.trigger_type == "blobTrigger" and not deferred:
             raise AppFailed(
-                f"{function.name}: its blob parameter must be a BlobClient; any other type would download the blob"
+                f"{function.name}: its blob parameter must be a BlobClient, because other types would download the blob"
             )
 
 
@@ -137,70 +130,3 @@ def _read_host_json(app: Path) -> dict[str, Any]:
 
 def _now() -> datetime:
     return datetime.now(UTC)
-
-
-def _read_arguments() -> tuple[Path, Options]:
-    parser = argparse.ArgumentParser(prog="python -m local.host", description=__doc__)
-    parser.add_argument("--app", type=Path, required=True, help="directory of function_app.py")
-    parser.add_argument("--port", type=int, default=0, help="default: a free one")
-    parser.add_argument(
-        "--keys", type=Path, help="JSON file of function keys; without it every call is allowed"
-    )
-    parser.add_argument(
-        "--interval", type=float, default=2.0, help="seconds between looks at polled containers"
-    )
-    parser.add_argument(
-        "--state", type=Path, help="directory that remembers timers and blobs over restarts"
-    )
-    parser.add_argument(
-        "--no-timers", action="store_true", help="timers fire through the admin API only"
-    )
-    arguments = parser.parse_args()
-    try:
-        keys = Keys.read(arguments.keys) if arguments.keys else Keys()
-    except (OSError, ValueError) as error:
-        parser.error(str(error))
-    if arguments.state is not None:
-        arguments.state.mkdir(parents=True, exist_ok=True)
-    options = Options(
-        port=arguments.port,
-        keys=keys,
-        interval=timedelta(seconds=arguments.interval),
-        state=arguments.state.resolve() if arguments.state else None,
-        timers=not arguments.no_timers,
-    )
-    return arguments.app.resolve(), options
-
-
-def main() -> int:
-    """Run the host until SIGTERM or SIGINT; return the exit code."""
-    app, options = _read_arguments()
-    stopped = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopped.set())
-    configure_logging()
-    runtime = None
-    try:
-        runtime = Runtime(app)
-        host = Host(app, runtime, options=options)
-    except OSError as error:
-        print(
-            f"The host cannot listen on port {options.port}: {error}", file=sys.stderr, flush=True
-        )
-        return 1
-    except AppFailed as error:
-        if runtime is not None:
-            runtime.close()
-        print(
-            f"No function was indexed.\n{error}\n{error.trace}".rstrip(),
-            file=sys.stderr,
-            flush=True,
-        )
-        return INDEX_FAILED
-    line = {"url": host.url, "pid": os.getpid(), "functions": list(runtime.functions)}
-    print(json.dumps(line), flush=True)
-    stopped.wait()
-    logger.info("stopping")
-    host.close()
-    runtime.close()
-    return 0

@@ -1,8 +1,7 @@
 """Timer functions as the Functions host runs them (webjobs-sdk-extensions): NCRONTAB in UTC, one call at a time.
 
-A run longer than the interval is followed at once by one late run. What was missed while the host
-was down makes exactly one call with `IsPastDue`, however much it was; for that the last occurrence
-is kept in a file.
+If a call takes longer than the interval, one late call follows at once. If occurrences were missed while the host was
+down, exactly one call with `IsPastDue` follows, however many they were. For that, a file keeps the last occurrence.
 """
 
 from __future__ import annotations
@@ -22,10 +21,10 @@ from local.host.runtime import AppFailed, Function, Runtime
 
 
 class Ncrontab:
-    """A six-field NCRONTAB expression: second, minute, hour, day, month, day of week; UTC.
+    """A six-field NCRONTAB expression in UTC: second, minute, hour, day, month, day of week.
 
     Raises:
-        ValueError: It cannot be read, or never comes.
+        ValueError: The expression cannot be read, or has no occurrence.
     """
 
     def __init__(self, expression: str) -> None:
@@ -40,19 +39,15 @@ class Ncrontab:
             raise ValueError(f"{expression!r} is not NCRONTAB: {error}") from error
 
     def after(self, instant: datetime) -> datetime:
-        """Return the first occurrence after an aware instant in UTC."""
+        """Return the first occurrence after an instant (timezone-aware, in UTC)."""
         occurrences = CronSim(self.expression, instant)
-        # NCRONTAB wants day and weekday both; cronsim, as Debian's cron, either.
+        # In NCRONTAB, day and weekday must both match. In cronsim, as in Debian's cron, one of them is enough.
         occurrences.day_and = True
         return next(occurrences)
 
 
 class Timer:
-    """One timer function: knows when it is due, and runs it, never twice at once.
-
-    Attributes:
-        name: The function's name.
-    """
+    """A timer function and its next occurrence. It never runs twice at once."""
 
     def __init__(
         self,
@@ -66,15 +61,15 @@ class Timer:
 
         Args:
             function: The function.
-            runtime: What calls it.
-            clock: The time, aware, in UTC.
-            state: Directory of the file that remembers the last occurrence; nothing is remembered
-                when None.
+            runtime: The runtime that calls it.
+            clock: Returns the current time (timezone-aware, in UTC).
+            state: The directory of the file with the last occurrence. None keeps nothing.
 
         Raises:
             AppFailed: The schedule is not NCRONTAB.
         """
         self.name = function.name
+        """The function's name."""
         self._runtime = runtime
         self._clock = clock
         self._file = None if state is None else state / f"timer-{function.name}.json"
@@ -87,9 +82,10 @@ class Timer:
             raise AppFailed(f"{function.name}: {error}") from error
         self._last: datetime | None = None
         self.due = self._schedule.after(clock())
+        """The next occurrence."""
 
     def start(self) -> None:
-        """Make the call that was missed while the host was down, if any; or the one that `runOnStartup` wants."""
+        """Call the function if occurrences were missed while the host was down, or if it has `runOnStartup`."""
         stored = self._read_last()
         past_due = stored is not None and self._schedule.after(stored) <= self._clock()
         if past_due or self._run_on_startup:
@@ -98,16 +94,16 @@ class Timer:
             self._write_last(self._clock())
 
     def run_due(self) -> None:
-        """Run the occurrence that is due and find the next one."""
+        """Call the function for the occurrence that is due, and find the next one."""
         occurrence = self.due
         self.run()
         self._last = occurrence
         self._write_last(occurrence)
-        # If the next one has passed meanwhile, one late run follows at once and stands for all that passed.
+        # If later occurrences have passed meanwhile, one late call follows at once for all of them.
         self.due = max(self._schedule.after(occurrence), self._clock())
 
     def run(self, *, past_due: bool = False) -> None:
-        """Call the function, after any call of it that is under way."""
+        """Call the function when no other call of it is running."""
         with self._running:
             due = self._schedule.after(self._clock())
             run_logged(
@@ -135,7 +131,7 @@ class Timer:
 
 
 class TimerThread:
-    """Runs one timer, from `start` until `close`."""
+    """A thread that runs one timer, from `start` until `close`."""
 
     def __init__(self, timer: Timer, *, clock: Callable[[], datetime]) -> None:
         self._timer = timer
@@ -144,11 +140,11 @@ class TimerThread:
         self._thread = threading.Thread(target=self._run, name=f"timer-{timer.name}")
 
     def start(self) -> None:
-        """Begin."""
+        """Start the thread."""
         self._thread.start()
 
     def close(self) -> None:
-        """Stop, after a call that is under way."""
+        """Stop the thread after a call that is running."""
         self._stopped.set()
         self._thread.join()
 
@@ -159,7 +155,11 @@ class TimerThread:
 
 
 def resolve_settings(text: str, function: str) -> str:
-    """Put app settings in the place of `%NAME%`, as the host does in schedules and paths.
+    """Return a schedule or path in which app settings replace `%NAME%`, as in the host.
+
+    Args:
+        text: The schedule or path.
+        function: The function's name, for errors.
 
     Raises:
         AppFailed: A setting is missing.

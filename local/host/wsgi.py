@@ -1,7 +1,7 @@
-"""The app's HTTP functions behind the local host's router, in this process: a WSGI application for test tools.
+"""A WSGI application around the app's HTTP functions and the local host's router, for test tools in this process.
 
-Routes, keys and answers are those of the local host (`local.host.http`); only the runtime between the host and the
-functions is left out, and the functions are called as they are.
+Routes, keys and answers are those of the local host (`local.host.http`). Only the runtime between the host and the
+functions is left out: the functions are called directly.
 """
 
 from __future__ import annotations
@@ -23,20 +23,17 @@ from local.host.blobs import BlobQueue
 from local.host.http import HttpSide
 from local.host.routes import Keys, read_routes
 from local.host.runtime import Function, HttpAnswer, Result, Runtime
-from local.standins.http_server import MAX_BODY_BYTES, Request
+from local.standins.http_server import MAX_BODY_BYTES, IncomingRequest
 from shared.app import App
 
 HTTP_MODULE = "http_trigger"
 
 
-class InProcess:
-    """What `HttpSide` needs of a runtime: functions, and a way to call them.
+class InProcessRuntime:
+    """The part of a runtime that `HttpSide` needs. It calls the functions directly.
 
     Args:
-        app: The app that the functions work on.
-
-    Attributes:
-        functions: By name, in load order.
+        app: The app that the functions use.
     """
 
     def __init__(self, app: App) -> None:
@@ -66,7 +63,7 @@ class InProcess:
         body: bytes,
         invocation_id: str,  # noqa: ARG002 — the runtime's signature
     ) -> Result:
-        """Call an HTTP function; what it raises goes through, so that a test sees it."""
+        """Call an HTTP function. Its exceptions are not caught, so that a test sees them."""
         answer = self._called[name](
             func.HttpRequest(
                 method, url, headers=headers, params=query, route_params=params, body=body
@@ -87,20 +84,18 @@ class WsgiApp:
 
     Args:
         app: The app.
-        keys: The host's keys; without any, everything is open.
-
-    Attributes:
-        functions: The HTTP functions by name, with their bindings.
+        keys: The host's keys. If there are none, every call is allowed.
     """
 
     def __init__(self, app: App, *, keys: Keys | None = None) -> None:
-        runtime = InProcess(app)
+        runtime = InProcessRuntime(app)
         self.functions = runtime.functions
+        """The HTTP functions by name, with their bindings."""
         self._side = HttpSide(
             cast("Runtime", runtime),
             routes=read_routes(self.functions.values(), prefix="api"),
             keys=keys or Keys(),
-            blobs=cast("BlobQueue", None),  # no route of the app reaches it
+            blobs=cast("BlobQueue", None),  # no route of the app uses it
             run_timer=lambda _name: None,
         )
 
@@ -115,18 +110,18 @@ class WsgiApp:
         return [answer.body]
 
 
-def _read(environ: Mapping[str, Any]) -> Request:
+def _read(environ: Mapping[str, Any]) -> IncomingRequest:
     headers = Message()
     for name, value in environ.items():
         if name.startswith("HTTP_"):
             headers[name.removeprefix("HTTP_").replace("_", "-").lower()] = value
-    # PEP 3333 has the path decoded only; werkzeug's client also brings it as it was sent.
+    # PEP 3333 gives the decoded path only, but werkzeug's client also gives the path as it was sent.
     path = environ.get("REQUEST_URI") or quote(environ["PATH_INFO"].encode("latin-1"))
     query = environ.get("QUERY_STRING", "")
     target = f"{path.partition('?')[0]}?{query}" if query else path
     stream: io.BufferedIOBase = environ["wsgi.input"]
     length = min(int(environ.get("CONTENT_LENGTH") or 0), MAX_BODY_BYTES)
-    return Request(
+    return IncomingRequest(
         method=environ["REQUEST_METHOD"],
         target=target,
         headers=headers,

@@ -1,7 +1,7 @@
-"""Child processes of the local stack: started with a log, watched until ready, stopped by id.
+"""Child processes of the local stack: start with a log, wait until ready, stop by process id.
 
-Each child runs under a guard (`guard.py`) in a process group of its own: it dies with its parent,
-and stopping it stops whatever it started itself. Never stops anything by name.
+Each child runs under a guard (`guard.py`) in its own process group. It ends when its parent ends, and stopping it also
+stops the processes that it started. Nothing is ever stopped by name.
 """
 
 from __future__ import annotations
@@ -18,26 +18,23 @@ from pathlib import Path
 
 GUARD = Path(__file__).with_name("guard.py")
 LAST_LINES = 20
-"""How much of a log an error shows."""
+"""How many lines of a log an error shows."""
 
 
 class ChildFailed(Exception):
-    """A child ended, or was not ready in time; the message shows the end of its log."""
+    """A child ended, or was not ready in time. The message shows the end of its log."""
 
     def __init__(self, message: str, *, code: int | None, output: str) -> None:
         self.code = code
+        """The exit code, or None if the child was still running."""
         self.output = output
+        """Everything that the child wrote."""
         tail = "\n".join(f"    {line}" for line in output.splitlines()[-LAST_LINES:])
         super().__init__(f"{message}\n{tail}" if tail else f"{message}; it wrote nothing")
 
 
 class Child:
-    """A running child process.
-
-    Attributes:
-        name: What messages call it.
-        log: The file with everything it writes, standard output and error in their order.
-    """
+    """A running child process."""
 
     def __init__(
         self, process: subprocess.Popen[bytes], *, name: str, log: Path, start: int
@@ -45,34 +42,36 @@ class Child:
         self._process = process
         self._start = start
         self.name = name
+        """The name of the child in messages."""
         self.log = log
+        """The file with its standard output and standard error, in order."""
 
     @property
     def pid(self) -> int:
-        """The guard's process id, which is also the id of the process group."""
+        """The process id of the guard, which is also the id of the process group."""
         return self._process.pid
 
     @property
     def code(self) -> int | None:
-        """The exit code, None while it runs."""
+        """The exit code, or None while the child runs."""
         return self._process.poll()
 
     @property
     def output(self) -> str:
-        """What it has written since it was started."""
+        """Everything that the child has written since it was started."""
         with self.log.open("rb") as file:
             file.seek(self._start)
             return file.read().decode("utf-8", "replace")
 
     def stop(self, *, grace: timedelta = timedelta(seconds=5)) -> None:
-        """Ask the child and what it started to end; kill what is left after it. Idempotent."""
+        """Ask the child and its own children to end, and kill those that still run after `grace`. Idempotent."""
         self._signal(signal.SIGTERM)
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(grace.total_seconds())
         self.kill()
 
     def kill(self) -> None:
-        """Kill the child and everything it started, at once. Idempotent."""
+        """Kill the child and its own children at once. Idempotent."""
         self._signal(signal.SIGKILL)
         self._process.wait()
         if self._process.stdin is not None:
@@ -84,7 +83,7 @@ class Child:
         try:
             os.killpg(self.pid, number)
         except (ProcessLookupError, PermissionError):
-            # The group is empty. (macOS says "not permitted" of a group that holds only zombies.)
+            # The group is empty. (macOS answers "not permitted" for a group that holds only zombies.)
             return
 
 
@@ -102,19 +101,18 @@ def start[T](
 
     Args:
         command: The program and its arguments.
-        name: What messages call it.
-        log: Its log; appended to, so that a restart keeps what was there.
-        ready: Reads what the child has written so far; returns what it tells when it is ready, else
-            None.
+        name: The name of the child in messages.
+        log: The log file. Output is appended, so that a restart keeps older output.
+        ready: Called with everything the child has written. Returns None until the child is ready, then a result.
         within: The longest wait.
-        env: Its environment; the parent's when None.
-        cwd: Its working directory; the parent's when None.
+        env: The child's environment. None means the parent's.
+        cwd: The child's working directory. None means the parent's.
 
     Returns:
-        The child, and what `ready` returned.
+        The child, and the result of `ready`.
 
     Raises:
-        ChildFailed: It ended, or was not ready in time; then it has been stopped.
+        ChildFailed: The child ended, or was not ready in time and has been stopped.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as file:
@@ -138,7 +136,7 @@ def start[T](
 def _wait[T](child: Child, ready: Callable[[str], T | None], within: timedelta) -> T:
     deadline = time.monotonic() + within.total_seconds()
     while True:
-        # In this order: what a child wrote just before it ended is still read.
+        # The order matters: output that a child wrote just before it ended must still be read.
         code, output = child.code, child.output
         if (found := ready(output)) is not None:
             return found

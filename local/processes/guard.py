@@ -1,11 +1,10 @@
-"""A guard around one child process: it ends the child when their parent is gone, however it died.
+"""A guard around one child process: it ends the child when the parent process ends, even after SIGKILL.
 
-`processes.start` runs `python guard.py <command> …`. The guard's standard input is a pipe whose
-other end only the parent holds, so it reads its end exactly when the parent ends, SIGKILL included.
-That works on every Unix, does not depend on the thread that started the child (as Linux's PDEATHSIG
-does), and asks nothing of the child.
+`child.start` runs `python guard.py <command> …`. Only the parent holds the other end of the pipe that is the guard's
+standard input, so the guard reads end-of-file when the parent ends. That works on every Unix and needs no support
+in the child. Unlike Linux's PDEATHSIG, it does not depend on the thread that started the child.
 
-It is started without `site`, so it may import nothing but the standard library.
+The guard is started without `site`, so it may import nothing but the standard library.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ import sys
 import threading
 
 GRACE_SECONDS = 5.0
-"""How long a child may take to end by itself after its parent has gone."""
+"""How long a child may take to end by itself after its parent has ended."""
 
 
 def _end_group(child: subprocess.Popen[bytes]) -> None:
@@ -29,9 +28,9 @@ def _end_group(child: subprocess.Popen[bytes]) -> None:
 
 
 def main(command: list[str]) -> int:
-    """Run the command until it ends or the parent is gone; return its exit code."""
+    """Run the command until it ends or the parent ends, and return its exit code."""
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        # The group gets the signal; the child decides how it ends, and the guard ends with it.
+        # The whole group gets the signal. The child decides how it ends, and the guard ends with it.
         signal.signal(number, lambda *_: None)
     try:
         child = subprocess.Popen(command, stdin=subprocess.DEVNULL)
@@ -49,7 +48,7 @@ def main(command: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    # The thread may sit in a read of stdin, which an orderly shutdown would wait for.
+    # The thread may be waiting for stdin, and an orderly shutdown would wait for the thread.
     code = main(sys.argv[1:])
     sys.stdout.flush()
     os._exit(code if code >= 0 else 128 - code)

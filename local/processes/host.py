@@ -1,4 +1,4 @@
-"""The host as a child process: started, asked where it is, stopped."""
+"""The host as a child process."""
 
 from __future__ import annotations
 
@@ -22,38 +22,37 @@ INHERITED_PREFIXES = ("COVERAGE_", "PYTHON")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostOptions:
-    """How a host is started.
-
-    Attributes:
-        port: Its port; 0 takes a free one.
-        keys: Function keys by name, `master` and `default` among them; every call is allowed when empty.
-        interval: How often polled containers are listed.
-        state: Directory that remembers timers and blobs over restarts; nothing is remembered when None.
-        timers: Whether timers fire by themselves; else only by the admin API.
-        core_tools: Whether Azure Functions Core Tools are the host; then only `port` counts of the others.
-    """
+    """The options of a host process."""
 
     port: int = 0
+    """The port. 0 takes a free one."""
     keys: Mapping[str, str] = field(default_factory=dict)
+    """The function keys by name, including `master` and `default`. If empty, every call is allowed."""
     interval: timedelta = timedelta(seconds=2)
+    """The time between two listings of a polled container."""
     state: Path | None = None
+    """The directory that keeps timers and blobs over restarts. None keeps nothing."""
     timers: bool = True
+    """Whether timers fire by themselves. If not, only the admin API calls them."""
     core_tools: bool = False
+    """Whether Azure Functions Core Tools are the host. They use only `port` of the other options."""
 
 
 class CoreToolsMissing(Exception):
-    """Azure Functions Core Tools are wanted and not installed."""
+    """Azure Functions Core Tools are requested but not installed. The message says how to install them."""
 
 
 class HostProcess:
-    """A running host, from construction until `stop`.
+    """A running host, from construction until `stop`."""
 
-    Attributes:
-        url: Its base URL.
-        pid: The process id of the host itself: what a test that kills it needs. (Core Tools: of the group.)
-        functions: The names of the app's functions, in load order. (Core Tools: none.)
-        child: The child process.
-    """
+    url: str
+    """The base URL."""
+    pid: int
+    """The process id of the host itself, for tests that kill it. (Core Tools: the id of the process group.)"""
+    functions: list[str]
+    """The names of the app's functions, in load order. (Core Tools: empty.)"""
+    child: processes.Child
+    """The child process."""
 
     def __init__(
         self,
@@ -64,26 +63,27 @@ class HostProcess:
         options: HostOptions | None = None,
         within: timedelta = timedelta(seconds=60),
     ) -> None:
-        """Start it and wait until it has indexed the app.
+        """Start the host and wait until it has indexed the app.
 
         Args:
             app: The directory of `function_app.py`.
-            settings: The app settings. Of the parent's environment only what a process needs is passed on, so that
-                no real Azure setting leaks in.
-            log: Its log; appended to.
-            options: How it runs.
+            settings: The app settings. The child gets only a small part of the parent's environment, so that no real
+                Azure setting reaches it.
+            log: The log file. Output is appended.
+            options: The options of the host.
             within: The longest wait.
 
         Raises:
-            ChildFailed: The app could not be indexed (code 3; `output` holds the app's message), or it did not start.
-            CoreToolsMissing: They are wanted and not installed.
+            ChildFailed: The app could not be indexed (code 3, and `output` holds its message), or the host did not
+                start.
+            CoreToolsMissing: Azure Functions Core Tools are requested but not installed.
         """
         options = options or HostOptions()
         environment = {**inherited_environment(), **settings}
         if options.core_tools:
             self.child, self.url = _start_core_tools(app, environment, log, port=options.port)
             self.pid = self.child.pid
-            self.functions: list[str] = []
+            self.functions = []
             return
         command: list[str | Path] = [
             sys.executable,
@@ -121,16 +121,16 @@ class HostProcess:
         self.functions = ready["functions"]
 
     def stop(self) -> None:
-        """Stop it in good order; kill it if it does not. Idempotent."""
+        """Stop the host in an orderly way, and kill it if that fails. Idempotent."""
         self.child.stop(grace=timedelta(seconds=10))
 
     def kill(self) -> None:
-        """Kill it at once, as a machine that goes away. Idempotent."""
+        """Kill the host at once, as if its machine failed. Idempotent."""
         self.child.kill()
 
 
 def inherited_environment() -> dict[str, str]:
-    """Return the part of this process's environment that a child gets."""
+    """Return the part of this process's environment that the host gets."""
     return {
         name: value
         for name, value in os.environ.items()
@@ -144,16 +144,16 @@ def _start_core_tools(
     program = shutil.which("func")
     if program is None:
         raise CoreToolsMissing(
-            "--func needs Azure Functions Core Tools 4, and there is no `func` on PATH: install them "
-            "(npm install -g azure-functions-core-tools@4), or leave --func out to use the built-in host."
+            "--func needs Azure Functions Core Tools 4, but there is no `func` on PATH. Install them "
+            "(npm install -g azure-functions-core-tools@4), or leave out --func to use the built-in host."
         )
-    # Core Tools start the `python` of PATH, which must be the one with the app's packages.
+    # Core Tools start the first `python` on PATH, which must be the one with the app's packages.
     environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment.get('PATH', '')}"
     return processes.start(
         [program, "start", "--port", str(port)],
         name="Azure Functions Core Tools",
         log=log,
-        # The line that follows the list of functions.
+        # Core Tools print this line after the list of functions.
         ready=lambda output: (
             f"http://127.0.0.1:{port}" if "run func with --verbose" in output else None
         ),

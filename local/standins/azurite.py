@@ -1,7 +1,7 @@
 """Azurite: blob, queue and table storage on loopback, in one Node.js process on free ports.
 
-The account and key are the storage emulator's own, the same on every machine in the world and no
-secret (Microsoft Learn, "Use the Azurite emulator"). Telemetry is off, or it would call home.
+The account and key are the storage emulator's own. They are the same on every machine and not secret (Microsoft Learn,
+"Use the Azurite emulator"). Telemetry is switched off.
 """
 
 from __future__ import annotations
@@ -11,14 +11,13 @@ import shutil
 import tempfile
 from datetime import timedelta
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
+from local.closeable import Closeable
 from local.processes import child as processes
 
 ACCOUNT = "devstoreaccount1"
 KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
-"""The emulator's well-known key: public, and good for nothing else."""
+"""The emulator's well-known key. It is public, and no other account has it."""
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = Path("node_modules/azurite/dist/src/azurite.js")
@@ -27,19 +26,19 @@ _LISTENING = re.compile(r"Azurite (Blob|Queue|Table) service is successfully lis
 
 
 class AzuriteMissing(Exception):
-    """Azurite cannot be started on this machine; the message says what to install."""
+    """Azurite cannot be started on this machine. The message says what to install."""
 
 
 def find_program(*, root: Path = ROOT) -> tuple[str, Path]:
-    """Find Node.js and the installed Azurite.
+    """Return the paths of Node.js and of the installed Azurite.
 
     Raises:
-        AzuriteMissing: One of them is not there.
+        AzuriteMissing: One of them is not installed.
     """
     node = shutil.which("node")
     if node is None:
         raise AzuriteMissing(
-            "Azurite needs Node.js 20 or later, and there is no `node` on PATH: install Node.js 20."
+            "Azurite needs Node.js 20 or later, but there is no `node` on PATH: install Node.js 20."
         )
     program = root / PROGRAM
     if not program.is_file():
@@ -49,14 +48,15 @@ def find_program(*, root: Path = ROOT) -> tuple[str, Path]:
     return node, program
 
 
-class Azurite:
-    """A running Azurite, from construction until `close`.
+class Azurite(Closeable):
+    """A running Azurite, from construction until `close`."""
 
-    Attributes:
-        blob_endpoint: Base URL of the blob service, with the account's name.
-        queue_endpoint: The same of the queue service.
-        table_endpoint: The same of the table service.
-    """
+    blob_endpoint: str
+    """The base URL of the blob service, with the account's name."""
+    queue_endpoint: str
+    """The base URL of the queue service, with the account's name."""
+    table_endpoint: str
+    """The base URL of the table service, with the account's name."""
 
     def __init__(
         self,
@@ -66,18 +66,18 @@ class Azurite:
         certificate: tuple[Path, Path] | None = None,
         within: timedelta = timedelta(seconds=60),
     ) -> None:
-        """Start it and wait until all three services listen.
+        """Start Azurite and wait until all three services listen.
 
         Args:
-            location: Where data is kept; in memory only when None.
-            log: Its log; in a temporary directory when None.
-            certificate: Certificate and key files (PEM): then it speaks https and takes bearer
-                tokens, of which it checks the claims only.
+            location: The directory for the data. None keeps data in memory only.
+            log: The log file. None puts it into a temporary directory.
+            certificate: Certificate and key files (PEM). With them, Azurite speaks https and accepts bearer tokens. It
+                checks only the claims of a token.
             within: The longest wait for the start.
 
         Raises:
             AzuriteMissing: Node.js or Azurite is not installed.
-            ChildFailed: It did not start.
+            ChildFailed: Azurite did not start.
         """
         node, program = find_program()
         self._own: tempfile.TemporaryDirectory[str] | None = None
@@ -112,17 +112,17 @@ class Azurite:
 
     @property
     def pid(self) -> int:
-        """Its process group's id."""
+        """The id of its process group."""
         return self._child.pid
 
     @property
     def alive(self) -> bool:
-        """Whether it still runs."""
+        """Whether Azurite still runs."""
         return self._child.code is None
 
     @property
     def connection_string(self) -> str:
-        """The storage connection string, with all three endpoints."""
+        """The connection string of the account, with all three endpoints."""
         scheme = self.blob_endpoint.partition(":")[0]
         return (
             f"DefaultEndpointsProtocol={scheme};AccountName={ACCOUNT};AccountKey={KEY};"
@@ -131,7 +131,7 @@ class Azurite:
         )
 
     def close(self) -> None:
-        """Stop it; data in memory is gone, data on disk is written first. Idempotent."""
+        """Stop Azurite. Data on disk is written first, and data in memory is lost. Idempotent."""
         if self._persistent:
             self._child.stop(grace=timedelta(seconds=10))
         else:
@@ -141,17 +141,6 @@ class Azurite:
     def _clean(self) -> None:
         if self._own is not None:
             self._own.cleanup()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def _read_endpoints(output: str) -> dict[str, str] | None:

@@ -1,8 +1,8 @@
-"""A small threaded HTTP/1.1 server that keeps connections alive and can misbehave on demand.
+"""A small threaded HTTP/1.1 server on loopback that keeps connections alive and can misbehave on demand.
 
-An ordinary handler returns an `Answer`. A handler that has to misbehave (drop, hang, truncate,
-drip) returns a function of the `Wire`, the connection itself. Loopback only. The standard library's
-server is the base because it hands out the socket, which WSGI does not.
+An ordinary handler returns an `Answer`. A handler that must misbehave (drop, hang, truncate, drip) returns a function
+that gets the `Wire`, the raw connection. The server builds on the standard library's, because that gives access to the
+socket, and WSGI does not.
 """
 
 from __future__ import annotations
@@ -19,64 +19,65 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from email.message import Message
 from http import HTTPStatus
-from types import TracebackType
-from typing import Any, Self, cast
+from typing import Any, cast
 from urllib.parse import parse_qsl, urlsplit
 
+from local.closeable import Closeable
+
 MAX_BODY_BYTES = 100 * 1024 * 1024
-"""The Functions host's own limit of a request's body (host.json reference)."""
+"""The Functions host's own limit for the body of a request (host.json reference)."""
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """A request as it came.
-
-    Attributes:
-        method: In upper case.
-        target: Path and query exactly as sent.
-        headers: Case-insensitive.
-        body: The bytes.
-        base_url: Scheme and host that the caller used.
-    """
+class IncomingRequest:
+    """A request as the server received it."""
 
     method: str
+    """The method in upper case."""
     target: str
+    """The path and query exactly as the caller sent them."""
     headers: Message
+    """The headers. Their names are case-insensitive."""
     body: bytes
+    """The body."""
     base_url: str
+    """The scheme and host that the caller used."""
 
     @property
     def path(self) -> str:
-        """The path as sent: still percent-encoded."""
+        """The path as the caller sent it, still percent-encoded."""
         return urlsplit(self.target).path
 
     @property
     def query(self) -> dict[str, str]:
-        """The query's values, decoded; the last one of a name wins."""
+        """The decoded values of the query. If a name is repeated, its last value wins."""
         return dict(parse_qsl(urlsplit(self.target).query, keep_blank_values=True))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """An ordinary answer; `Content-Length` is added."""
+    """An ordinary answer."""
 
     status: int = 200
+    """The HTTP status."""
     body: bytes = b""
+    """The body."""
     headers: Mapping[str, str] = field(default_factory=dict)
+    """The headers without `Content-Length`, which the server adds."""
 
     @classmethod
     def json(
         cls, value: object, *, status: int = 200, headers: Mapping[str, str] | None = None
     ) -> Answer:
-        """Make an answer of a JSON value."""
+        """Return an answer whose body is a JSON value."""
         kind = {"Content-Type": "application/json; charset=utf-8"}
         body = json.dumps(value, ensure_ascii=False).encode()
         return cls(status=status, body=body, headers={**kind, **(headers or {})})
 
     def to_bytes(self, *, head_only: bool = False, close: bool = False) -> bytes:
-        """Write the whole answer, so that it can be sent in one piece."""
+        """Return the whole answer as bytes, so that it can be sent in one piece."""
         try:
             phrase = HTTPStatus(self.status).phrase
         except ValueError:
@@ -91,38 +92,38 @@ class Answer:
 
 
 class Wire:
-    """The raw connection, for a handler that misbehaves; it is closed afterwards."""
+    """The raw connection, for a handler that misbehaves. The server closes it afterwards."""
 
     def __init__(self, connection: socket.socket, closing: threading.Event) -> None:
         self._connection = connection
         self._closing = closing
 
     def send(self, data: bytes) -> None:
-        """Send bytes as they are; a caller that has gone is not an error."""
+        """Send bytes as they are. It is not an error if the caller has closed the connection."""
         try:
             self._connection.sendall(data)
         except OSError:
-            logger.debug("the caller has gone")
+            logger.debug("the caller has closed the connection")
 
     def send_below_tls(self, data: bytes) -> None:
-        """Send bytes past the encryption: over TLS, a record that nobody can read."""
+        """Send bytes without encryption. Over TLS, the caller cannot decrypt them."""
         try:
-            # The base's method: `ssl.SSLSocket` is a socket whose own `send` encrypts.
+            # `ssl.SSLSocket.send` would encrypt, so this calls the method of its base class.
             socket.socket.send(self._connection, data)
         except OSError:
-            logger.debug("the caller has gone")
+            logger.debug("the caller has closed the connection")
 
     def wait(self, seconds: float) -> bool:
-        """Do nothing for a while. Returns False when the server is being closed, at once."""
+        """Wait for some seconds. Return False at once if the server is being closed."""
         return not self._closing.wait(seconds)
 
     def reset(self) -> None:
-        """Make the close that follows a TCP reset instead of an orderly end."""
+        """Make the server end this connection with a TCP reset instead of an orderly close."""
         self._connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
 type Misbehaviour = Callable[[Wire], None]
-type Handler = Callable[[Request], Answer | Misbehaviour]
+type RequestHandler = Callable[[IncomingRequest], Answer | Misbehaviour]
 
 
 class _Connection(http.server.BaseHTTPRequestHandler):
@@ -146,7 +147,7 @@ class _Connection(http.server.BaseHTTPRequestHandler):
             return
         scheme = "https" if isinstance(self.connection, ssl.SSLSocket) else "http"
         host = self.headers.get("Host") or "{}:{}".format(*self.server.server_address[:2])
-        request = Request(
+        request = IncomingRequest(
             method=self.command,
             target=self.path,
             headers=self.headers,
@@ -172,7 +173,9 @@ class _Connection(http.server.BaseHTTPRequestHandler):
             return None
         body = self.rfile.read(length)
         if len(body) < length:
-            raise ConnectionError("the caller went away before it had sent the whole body")
+            raise ConnectionError(
+                "the caller closed the connection before it had sent the whole body"
+            )
         return body
 
     def _read_chunks(self) -> bytes | None:
@@ -194,7 +197,7 @@ class _Server(socketserver.ThreadingTCPServer):
     daemon_threads = False
     request_queue_size = 256
 
-    def __init__(self, handler: Handler, *, port: int, tls: ssl.SSLContext | None) -> None:
+    def __init__(self, handler: RequestHandler, *, port: int, tls: ssl.SSLContext | None) -> None:
         self.closing = threading.Event()
         self._handler = handler
         self._tls = tls
@@ -202,11 +205,11 @@ class _Server(socketserver.ThreadingTCPServer):
         self._lock = threading.Lock()
         super().__init__(("127.0.0.1", port), _Connection)
 
-    def handle(self, request: Request) -> Answer | Misbehaviour:
+    def handle(self, request: IncomingRequest) -> Answer | Misbehaviour:
         try:
             return self._handler(request)
         except Exception:
-            # A server answers 500 and lives on; the log has the reason.
+            # An error of one request must not end the server. The log has the reason.
             logger.exception("%s %s failed", request.method, request.path)
             return Answer(status=500)
 
@@ -223,7 +226,7 @@ class _Server(socketserver.ThreadingTCPServer):
     def shutdown_request(self, request: socket.socket | tuple[bytes, socket.socket]) -> None:
         with self._lock:
             self._open.discard(cast("socket.socket", request))
-        # No half-close first: a fault that asked for a reset must get one.
+        # The base class would half-close first, and then a fault could not end in a reset.
         self.close_request(request)
 
     def handle_error(self, request: object, client_address: object) -> None:  # noqa: ARG002 - the base's
@@ -235,18 +238,23 @@ class _Server(socketserver.ThreadingTCPServer):
                 try:
                     connection.shutdown(socket.SHUT_RD)
                 except OSError:
-                    continue  # already gone
+                    continue  # already closed
 
 
-class HttpServer:
+class HttpServer(Closeable):
     """A server on a loopback port, from construction until `close`.
+
+    Args:
+        handler: Called with each request, in any thread.
+        port: The port. 0 takes a free one.
+        tls: The server's TLS context. None means plain HTTP.
 
     Raises:
         OSError: The port is taken.
     """
 
     def __init__(
-        self, handler: Handler, *, port: int = 0, tls: ssl.SSLContext | None = None
+        self, handler: RequestHandler, *, port: int = 0, tls: ssl.SSLContext | None = None
     ) -> None:
         self._server = _Server(handler, port=port, tls=tls)
         self.port: int = self._server.server_address[1]
@@ -259,20 +267,9 @@ class HttpServer:
         self._thread.start()
 
     def close(self) -> None:
-        """Stop listening, let answers under way go out, and wait for all threads. Idempotent."""
+        """Stop listening, finish the answers that are being sent, and wait for all threads. Idempotent."""
         self._server.closing.set()
         self._server.shutdown()
         self._thread.join()
         self._server.close_connections()
         self._server.server_close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()

@@ -1,11 +1,10 @@
 """The managed identity endpoint of App Service and Functions (2019-08-01), on loopback.
 
-It gives a token for any resource to whoever knows the header's secret, and counts what was asked.
-The tokens are signed with the secret that it shares with `workspace`, so that the workspace can
-tell them from anything else.
+It returns a token for any resource to a caller that sends the secret header, and counts the tokens. The workspace
+stand-in has the same signing secret, so it can check the tokens.
 
-As a program, `python -m local.standins.identity`, it prints one JSON line when it is ready.
-`LOCAL_TOKEN_SECRET` (hex) and `IDENTITY_HEADER` are taken from the environment when set.
+As a program, `python -m local.standins.identity`, it prints one JSON line when it is ready. The environment variables
+`LOCAL_TOKEN_SECRET` (hex) and `IDENTITY_HEADER` set its secrets.
 """
 
 from __future__ import annotations
@@ -21,10 +20,9 @@ from collections import Counter, deque
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from types import TracebackType
-from typing import Self
 
-from local.standins.http_server import Answer, HttpServer, Misbehaviour, Request, Wire
+from local.closeable import Closeable
+from local.standins.http_server import Answer, HttpServer, IncomingRequest, Misbehaviour, Wire
 from local.standins.tokens import sign_token
 
 API_VERSION = "2019-08-01"
@@ -35,27 +33,18 @@ OBJECT_ID = "11111111-1111-1111-1111-111111111111"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IdentityFault:
-    """What one request gets instead of a token.
-
-    Attributes:
-        status: The HTTP status; None hangs up without an answer.
-        headers: Headers of the answer (`Retry-After`).
-        wait: How long it does nothing first, at most.
-    """
+    """The fault that one request gets instead of a token."""
 
     status: int | None = 500
+    """The HTTP status. None closes the connection without an answer."""
     headers: Mapping[str, str] = field(default_factory=dict)
+    """The headers of the answer, such as `Retry-After`."""
     wait: timedelta = timedelta()
+    """The longest wait before the answer."""
 
 
-class IdentityEndpoint:
-    """A running identity endpoint, from construction until `close`.
-
-    Attributes:
-        secret: What tokens are signed with: give it to the workspace.
-        header: What a caller must send as `X-IDENTITY-HEADER`.
-        counts: Requests that were answered with a token, by resource.
-    """
+class IdentityEndpoint(Closeable):
+    """A running identity endpoint, from construction until `close`."""
 
     def __init__(
         self,
@@ -67,19 +56,22 @@ class IdentityEndpoint:
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         port: int = 0,
     ) -> None:
-        """Start it.
+        """Start the endpoint.
 
         Args:
-            secret: What tokens are signed with; made when None.
-            header: The secret of the header; made when None.
-            client_ids: The user-assigned identities there are; any when None.
-            lifetime: How long a token is good.
-            clock: The time.
-            port: A port, or 0 for a free one.
+            secret: The secret that signs the tokens. None makes a new one.
+            header: The value that callers must send as `X-IDENTITY-HEADER`. None makes a new one.
+            client_ids: The user-assigned identities that exist. None accepts any.
+            lifetime: How long a token is valid.
+            clock: Returns the current time (timezone-aware).
+            port: The port. 0 takes a free one.
         """
         self.secret = secret or secrets.token_bytes(32)
+        """The secret that signs the tokens. The workspace stand-in needs it."""
         self.header = header or uuid.uuid4().hex
+        """The value that callers must send as `X-IDENTITY-HEADER`."""
         self.counts: Counter[str] = Counter()
+        """The number of requests that got a token, by resource."""
         self._client_ids = client_ids
         self._lifetime = lifetime
         self._clock = clock
@@ -90,23 +82,23 @@ class IdentityEndpoint:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The settings by which azure-identity finds it."""
+        """The environment variables by which azure-identity finds the endpoint."""
         return {"IDENTITY_ENDPOINT": self.url, "IDENTITY_HEADER": self.header}
 
     def fail(self, *faults: IdentityFault) -> None:
-        """Let the next requests fail, one fault each, in this order."""
+        """Make the next requests fail, with one fault each, in this order."""
         with self._lock:
             self._faults.extend(faults)
 
     def recover(self) -> int:
-        """Forget the faults that are still to come; return how many those were."""
+        """Remove the faults that no request has got yet, and return their number."""
         with self._lock:
-            forgotten = len(self._faults)
+            removed = len(self._faults)
             self._faults.clear()
-            return forgotten
+            return removed
 
     def make_token(self, resource: str, *, expires: datetime | None = None) -> str:
-        """Make a token as the endpoint would, without a request."""
+        """Return a token like those of the endpoint, without a request."""
         now = self._clock()
         claims = {
             "aud": resource,
@@ -119,14 +111,14 @@ class IdentityEndpoint:
         return sign_token(claims, secret=self.secret)
 
     def close(self) -> None:
-        """Stop it. Idempotent."""
+        """Stop the endpoint. Idempotent."""
         self._server.close()
 
-    def _handle(self, request: Request) -> Answer | Misbehaviour:
+    def _handle(self, request: IncomingRequest) -> Answer | Misbehaviour:
         if request.path != PATH:
-            return _refuse(404, "nothing is here")
+            return _refuse(404, f"the only path is {PATH}")
         if request.method != "GET":
-            return _refuse(405, "only GET")
+            return _refuse(405, "the only method is GET")
         if not secrets.compare_digest(request.headers.get("X-IDENTITY-HEADER", ""), self.header):
             return _refuse(403, "X-IDENTITY-HEADER is missing or wrong")
         with self._lock:
@@ -155,17 +147,6 @@ class IdentityEndpoint:
             }
         )
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
 
 def _refuse(status: int, message: str) -> Answer:
     return Answer.json({"statusCode": status, "message": message}, status=status)
@@ -182,7 +163,7 @@ def _misbehave(wire: Wire, fault: IdentityFault) -> None:
 
 
 def main() -> None:
-    """Run it as a program until SIGTERM or SIGINT."""
+    """Run the endpoint as a program until SIGTERM or SIGINT."""
     parser = argparse.ArgumentParser(prog="python -m local.standins.identity", description=__doc__)
     parser.add_argument("--port", type=int, default=0, help="default: a free one")
     port: int = parser.parse_args().port
@@ -193,8 +174,7 @@ def main() -> None:
     with IdentityEndpoint(
         secret=secret, header=os.environ.get("IDENTITY_HEADER"), port=port
     ) as endpoint:
-        # Both secrets are good for this process's tokens only; whoever starts it must learn them
-        # somehow.
+        # The parent process needs both secrets. They are valid for this process's tokens only.
         line = {"url": endpoint.url, "environment": endpoint.environment}
         if secret is None:
             line["secret"] = endpoint.secret.hex()

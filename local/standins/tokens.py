@@ -1,4 +1,4 @@
-"""Tokens of the local stack: JSON Web Tokens (RFC 7519) signed with the stand-ins' secret."""
+"""Tokens of the local stack: JSON Web Tokens (RFC 7519) that are signed with the stand-ins' shared secret."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from typing import Any
 
 
 class BadToken(Exception):
-    """The token is not one of ours."""
+    """The token was not signed with the stand-ins' secret."""
 
 
 def sign_token(claims: Mapping[str, Any], *, secret: bytes) -> str:
-    """Make a token of claims."""
+    """Return a token with these claims."""
     header = _encode(json.dumps({"typ": "JWT", "alg": "HS256"}).encode())
     payload = _encode(json.dumps(dict(claims)).encode())
     return f"{header}.{payload}.{_encode(_mac(f'{header}.{payload}', secret))}"
 
 
 def read_token(token: str, *, secret: bytes) -> dict[str, Any]:
-    """Return a token's claims. Neither audience nor expiry is looked at.
+    """Return a token's claims. The audience and the expiry are not checked.
 
     Raises:
-        BadToken: Not a token, or signed with another secret.
+        BadToken: It is not a token, or it is signed with another secret.
     """
     signed, _, signature = token.rpartition(".")
     try:
@@ -35,7 +35,7 @@ def read_token(token: str, *, secret: bytes) -> dict[str, Any]:
     except (binascii.Error, ValueError) as error:
         raise BadToken("not a JSON Web Token") from error
     if not hmac.compare_digest(given, _mac(signed, secret)) or not isinstance(claims, dict):
-        raise BadToken("signed by somebody else")
+        raise BadToken("signed with another secret")
     return claims
 
 

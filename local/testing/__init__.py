@@ -1,1 +1,1 @@
-"""Test doubles: an app in memory."""
+"""Doubles of the app's network edges, and a whole app between them."""

@@ -1,6 +1,6 @@
-"""Doubles of the app's edges, for tests of its core: a clock, blobs, a workspace, and an app put together from them.
+"""A whole app between doubles: a clock, blobs and a workspace. Everything else is the real code.
 
-They stand where storage accounts and Azure ML would; the core between them is the real one.
+A test writes triggers, makes a `Bench` of them, and uses its app as the entry points do.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from shared.core.outcomes import Outcome, OutcomeKind
 from shared.core.runs import RunFacts, RunGone, SearchResult
 from shared.core.submissions import Submission
 from shared.ledger.ledger import Ledger
-from shared.ledger.table.guarded import GuardedTable
 
 ENDPOINT = (
     "https://westeurope.api.azureml.ms/pipelines/v1.0/subscriptions/s/resourceGroups/g/providers/"
@@ -40,35 +39,39 @@ pipelines:
     experiment: MyRestPipeline
 triggers:
 """
-"""Two datastores and a pipeline; triggers follow."""
+"""The start of a triggers file: two datastores and a pipeline. Indented triggers follow."""
 
 
 @dataclass
 class Clock:
-    """A clock that stands still until it is told to go on."""
+    """A clock that stands still until a test moves it."""
 
     time: datetime = NOON
+    """The current time."""
 
     def now(self) -> datetime:
-        """Say the time."""
+        """Return the current time (timezone-aware)."""
         return self.time
 
     def seconds(self) -> float:
-        """Say the time in seconds, as a monotonic clock does."""
+        """Return the current time in seconds, as a monotonic clock does."""
         return self.time.timestamp()
 
     def advance(self, **span: float) -> None:
-        """Go on by a span: `advance(minutes=1)`."""
+        """Move the clock: `advance(minutes=1)`. The arguments are those of `timedelta`."""
         self.time += timedelta(**span)
 
 
 @dataclass
-class Blobs:
-    """Blobs by (connection, container, path)."""
+class FakeBlobs:
+    """Storage accounts in memory."""
 
     facts: dict[tuple[str, str, str], BlobFacts] = field(default_factory=dict)
+    """The blobs' properties by connection, container and path."""
     heads: int = 0
+    """How many HEAD requests the app made."""
     failure: Exception | None = None
+    """The error of every HEAD request. None: all succeed."""
 
     def put(self, path: str, clock: Clock, *, metadata: Mapping[str, str] | None = None) -> None:
         """Write a blob, or a new version of it, into container `data` of `DataStorage`."""
@@ -85,7 +88,7 @@ class Blobs:
         )
 
     def head(self, connection: str, container: str, path: str) -> BlobFacts | None:
-        """Answer a HEAD."""
+        """Return a blob's properties, or None if there is no such blob."""
         self.heads += 1
         if self.failure is not None:
             raise self.failure
@@ -93,29 +96,26 @@ class Blobs:
 
 
 @dataclass
-class Workspace:
-    """Records bodies and answers with a script; without one, each POST starts a run.
-
-    Attributes:
-        outcomes: What the next POSTs come to.
-        bodies: What was POSTed.
-        runs: Runs by id: those that POSTs started, and those that a test adds.
-        looks: What the next searches see; without one, all runs, and they count.
-        asked: Every other call, as (verb, what).
-        failure: What every other call raises.
-        slowness: A clock, and the seconds by which each POST moves it on.
-    """
+class FakeWorkspace:
+    """Azure ML in memory. Each POST starts a run, unless a test has set another outcome."""
 
     outcomes: list[Outcome] = field(default_factory=list)
+    """The outcomes of the next POSTs. Empty: each starts a run."""
     bodies: list[bytes] = field(default_factory=list)
+    """The bodies of all POSTs, in order."""
     runs: dict[str, RunFacts] = field(default_factory=dict)
-    conclusive_searches: list[SearchResult] = field(default_factory=list)
+    """Runs by id: those that POSTs have started, and those that a test adds."""
+    search_results: list[SearchResult] = field(default_factory=list)
+    """The results of the next searches. Empty: a search shows all runs, with the reference run."""
     asked: list[tuple[str, str]] = field(default_factory=list)
+    """All other calls, as (verb, id): `status` and `cancel` with the run's, `search` with the correlation id."""
     failure: Exception | None = None
+    """The error of every status and cancel request. None: all succeed."""
     slowness: tuple[Clock, float] | None = None
+    """A clock, and the seconds by which each POST moves it. None: a POST takes no time."""
 
-    def submit(self, pipeline: Pipeline, body: bytes) -> Outcome:  # noqa: ARG002 — the seam's signature
-        """Take a POST."""
+    def submit(self, pipeline: Pipeline, body: bytes) -> Outcome:  # noqa: ARG002 — as in `clients.workspace.Workspace`
+        """Record a POST, and return its outcome."""
         self.bodies.append(body)
         if self.slowness is not None:
             clock, seconds = self.slowness
@@ -132,8 +132,8 @@ class Workspace:
             request_id=f"request-{number}",
         )
 
-    def status(self, pipeline: Pipeline, run_id: str) -> RunFacts:  # noqa: ARG002 — the seam's signature
-        """Say how a run stands."""
+    def status(self, pipeline: Pipeline, run_id: str) -> RunFacts:  # noqa: ARG002 — the same
+        """Return a run as it stands."""
         self.asked.append(("status", run_id))
         if self.failure is not None:
             raise self.failure
@@ -143,21 +143,21 @@ class Workspace:
 
     def search(
         self,
-        pipeline: Pipeline,  # noqa: ARG002 — the seam's signature
+        pipeline: Pipeline,  # noqa: ARG002 — the same
         *,
         experiment: str,  # noqa: ARG002 — the same
         correlation_id: str,
         reference: str | None,
     ) -> SearchResult:
-        """Search for runs."""
+        """Return the runs with a correlation id."""
         self.asked.append(("search", correlation_id))
-        if self.conclusive_searches:
-            return self.conclusive_searches.pop(0)
+        if self.search_results:
+            return self.search_results.pop(0)
         found = tuple(run for run in self.runs.values() if run.correlation_id == correlation_id)
         return SearchResult(runs=found, saw_reference=reference is not None)
 
-    def cancel(self, pipeline: Pipeline, run_id: str) -> None:  # noqa: ARG002 — the seam's signature
-        """Cancel a run."""
+    def cancel(self, pipeline: Pipeline, run_id: str) -> None:  # noqa: ARG002 — the same
+        """Set a run's status to `Canceled`."""
         self.asked.append(("cancel", run_id))
         if self.failure is not None:
             raise self.failure
@@ -166,21 +166,18 @@ class Workspace:
 
 @dataclass
 class Bench:
-    """An app between doubles.
-
-    Attributes:
-        app: The real core.
-        clock: Its clock.
-        blobs: Its blobs.
-        workspace: Its workspace.
-        table: Its ledger's table.
-    """
+    """An app between doubles."""
 
     app: App
+    """The real app."""
     clock: Clock
-    blobs: Blobs
-    workspace: Workspace
+    """The app's clock."""
+    blobs: FakeBlobs
+    """The storage accounts that it reads."""
+    workspace: FakeWorkspace
+    """The workspace that it starts runs in."""
     table: MemoryTable
+    """The ledger's table. It counts the app's calls. `table.view()` reads it without counting."""
 
     @property
     def config(self) -> Config:
@@ -190,12 +187,15 @@ class Bench:
     def submissions(self) -> list[Submission]:
         """Return all submissions, newest first."""
         ledger = Ledger(self.table.view())
-        rows = GuardedTable(self.table.view()).range("log:", "log;")
-        ids = [row.key.rpartition(":")[2] for row in rows]
+        ids = [row.key.rpartition(":")[2] for row in self.table.rows("log:")]
         return [found for found in map(ledger.submissions.get, ids) if found is not None]
 
     def restarted(self, *, file: Path | None = None) -> Bench:
-        """Return another process's app on the same ledger; `file` is a new triggers file."""
+        """Return the app of another process, on the same ledger, blobs and workspace.
+
+        Args:
+            file: A new triggers file. None: the same file.
+        """
         config = load_config(file, settings={}) if file else self.config
         return _bench(config, self.table, self.clock, self.blobs, self.workspace)
 
@@ -207,24 +207,26 @@ def bench(
     fault: Callable[[str], Fault | None] | None = None,
     roles: bool = False,
 ) -> Bench:
-    """Put an app together from a triggers file and doubles.
+    """Return an app between doubles.
 
     Args:
         file: The triggers file.
-        settings: App settings that it names.
-        fault: What goes wrong in the ledger's table.
+        settings: The app settings that the file names.
+        fault: Returns the fault of a call to the ledger's table by the call's name. None: no call fails.
         roles: Whether callers of the HTTP API need a role.
     """
     config = load_config(file, settings=settings or {})
-    return _bench(config, MemoryTable(fault=fault), Clock(), Blobs(), Workspace(), roles=roles)
+    return _bench(
+        config, MemoryTable(fault=fault), Clock(), FakeBlobs(), FakeWorkspace(), roles=roles
+    )
 
 
 def _bench(
     config: Config,
     table: MemoryTable,
     clock: Clock,
-    blobs: Blobs,
-    workspace: Workspace,
+    blobs: FakeBlobs,
+    workspace: FakeWorkspace,
     *,
     roles: bool = False,
 ) -> Bench:

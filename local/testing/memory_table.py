@@ -1,4 +1,4 @@
-"""A table in memory: as strict as the service, counts its calls, and can lose answers as the network does."""
+"""A table in memory. It is as strict as the service, counts its calls, and can lose answers as a network does."""
 
 from __future__ import annotations
 
@@ -28,29 +28,25 @@ MAX_TEXT_UNITS = 32 * 1024
 MAX_VALUE_BYTES = 64 * 1024
 MAX_ROW_BYTES = 1024 * 1024
 MAX_TRANSACTION_BYTES = 4 * 1024 * 1024
-"""Limits of the service (Microsoft Learn: Understanding the Table service data model)."""
+"""The limits of the service (Microsoft Learn, "Understanding the Table service data model")."""
 
 
 class Fault(Enum):
-    """What goes wrong with one call."""
+    """A fault of one call."""
 
     NOT_CARRIED_OUT = "not carried out"
-    """It never reached the service."""
+    """The call never reached the service."""
     ANSWER_LOST = "answer lost"
-    """It was carried out, and the answer did not come back."""
+    """The call was carried out, and its answer was lost."""
     SENT_TWICE = "sent twice"
-    """It was carried out, and the client sent it again by itself: it meets its own first attempt."""
+    """The call was carried out, and the client sent it again by itself. The second attempt meets the first."""
 
 
 class MemoryTable:
     """A `Table` in this process.
 
     Args:
-        fault: Asked before each call with its name (`transact`, `get`, `page`); what it returns goes wrong.
-
-    Attributes:
-        calls: How often each call was made.
-        rows_read: How many rows all pages held.
+        fault: Returns the fault of a call by the call's name (`transact`, `get` or `page`), or None.
     """
 
     def __init__(self, *, fault: Callable[[str], Fault | None] | None = None) -> None:
@@ -60,25 +56,32 @@ class MemoryTable:
         self._etags = itertools.count(1)
         self._lock = threading.Lock()
         self.calls: Counter[str] = Counter()
+        """How often each call was made, by its name."""
         self.rows_read = 0
+        """How many rows all pages had together."""
 
     def view(self, fault: Callable[[str], Fault | None] | None = None) -> MemoryTable:
-        """Return another way to the same rows, with faults and counts of its own, as another process has."""
+        """Return another table on the same rows, with its own faults and counts, as another process has."""
         view = MemoryTable(fault=fault)
         view._rows, view._keys = self._rows, self._keys
         view._etags, view._lock = self._etags, self._lock
         return view
 
     def load(self, rows: Mapping[str, Mapping[str, Value]]) -> None:
-        """Put many new rows into the table at once, past all rules and counts: for tests of size."""
+        """Add many new rows at once, without checks and counts, for tests with large tables."""
         with self._lock:
             for key, values in rows.items():
                 self._rows[key] = Row(key, values, f'W/"{next(self._etags)}"')
             self._keys[:] = sorted(self._rows)
 
+    def rows(self, prefix: str) -> list[Row]:
+        """Return all rows whose keys begin with `prefix`, without faults, counts and pages."""
+        with self._lock:
+            return [self._rows[key] for key in self._keys if key.startswith(prefix)]
+
     def transact(self, operations: Sequence[Operation]) -> Sequence[str]:
         """See `Table.transact`."""
-        fault = self._called("transact")
+        fault = self._count("transact")
         if fault is Fault.NOT_CARRIED_OUT:
             raise TableUnavailable("the connection was refused")
         with self._lock:
@@ -91,7 +94,7 @@ class MemoryTable:
 
     def get(self, key: str) -> Row | None:
         """See `Table.get`."""
-        if self._called("get") is not None:
+        if self._count("get") is not None:
             raise TableUnavailable("the connection was reset")
         with self._lock:
             return self._rows.get(key)
@@ -100,7 +103,7 @@ class MemoryTable:
         self, start: str, end: str, *, limit: int = PAGE_ROWS, continuation: str | None = None
     ) -> Page:
         """See `Table.page`."""
-        if self._called("page") is not None:
+        if self._count("page") is not None:
             raise TableUnavailable("the connection was reset")
         with self._lock:
             first = bisect_left(self._keys, max(start, continuation or start))
@@ -110,7 +113,7 @@ class MemoryTable:
             self.rows_read += len(rows)
             return Page(rows, self._keys[stop] if stop < last else None)
 
-    def _called(self, call: str) -> Fault | None:
+    def _count(self, call: str) -> Fault | None:
         with self._lock:
             self.calls[call] += 1
         return self._fault(call)

@@ -1,4 +1,4 @@
-"""What the triggers file says, checked and compiled. `shared.config.load` makes it; nothing else does."""
+"""A loaded triggers file: checked, merged and compiled. Only `shared.config.load` creates these objects."""
 
 from __future__ import annotations
 
@@ -19,65 +19,60 @@ from shared.schedules.schedule import CatchUp, Schedule
 
 
 class BlobDelivery(StrEnum):
-    """How the host learns of blobs."""
+    """How the Functions host detects blobs."""
 
     EVENT_GRID = "event_grid"
-    """Event Grid tells the host at once: the only way on Flex Consumption."""
+    """Event Grid notifies the host at once. It is the only way on Flex Consumption."""
     POLLING = "polling"
-    """The host lists the container and reads its logs: for laptops and small containers."""
+    """The host lists the container and reads the storage logs. It suits laptops and small containers."""
 
 
 class Start(StrEnum):
-    """Which of the blobs that were there before the trigger count."""
+    """Which of the blobs that exist when a trigger is registered start runs."""
 
     NOW = "now"
-    """None, but for the last 15 minutes: the upload that woke a sleeping app must count."""
+    """Those of the last 15 minutes. The upload that woke a sleeping app must count."""
     BEGINNING = "beginning"
-    """All of them."""
+    """All blobs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Datastore:
-    """An Azure ML datastore and the storage container behind it.
-
-    Attributes:
-        name: Azure ML's name, sent as `DataStoreName`.
-        connection: App-setting name or prefix, as in any Functions binding.
-        container: The container's name.
-    """
+    """An Azure ML datastore and the storage container behind it."""
 
     name: str
+    """The name in Azure ML, sent as `DataStoreName`."""
     connection: str
+    """The name of an app setting, or the prefix of several, as in any Functions binding."""
     container: str
+    """The name of the container."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pipeline:
-    """What can be started. The values a run gets are on the trigger, already merged.
-
-    Attributes:
-        name: Its name in the file.
-        kind: `published_pipeline`.
-        endpoint: The submit URL.
-        scope: The token's scope (`https://management.azure.com/.default`).
-    """
+    """A pipeline that can be started. The values of its runs are in the triggers, already merged."""
 
     name: str
+    """The name in the file."""
     kind: str
+    """A key of `shared.pipelines.kinds.KINDS`."""
     endpoint: str
+    """The URL that runs are submitted to."""
     scope: str
+    """The scope of the token, such as `https://management.azure.com/.default`."""
 
     @property
     def endpoint_digest(self) -> str:
-        """A digest of where runs are started: a submission holds it, and never a URL."""
+        """A digest of the endpoint. Submissions store it instead of the URL."""
         return hashlib.sha256(self.endpoint.encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataPathTemplate:
-    """A data path before an event fills it in; `datastore` is Azure ML's name."""
+    """A data path before an event fills it in."""
 
     datastore: str
+    """The name in Azure ML."""
     path: Template
 
 
@@ -92,9 +87,9 @@ class DatasetReferenceTemplate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ValueTemplates:
-    """What a trigger's runs get: the pipeline's values with the trigger's over them, before an event fills them in.
+    """The values of a trigger's runs before an event fills them in: the pipeline's, overridden by the trigger's.
 
-    The fields are those of `shared.core.runs.RunValues`. A parameter that is not text stays as it is.
+    The fields are those of `shared.pipelines.values.RunValues`. A parameter that is not text stays as it is.
     """
 
     experiment: Template
@@ -113,19 +108,15 @@ class ValueTemplates:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScheduleSource:
-    """A time comes.
-
-    Attributes:
-        schedule: When.
-        definition: The schedule as the file wrote it, normalised: a change of it is a new first sight.
-        catch_up: What is made up for.
-        jitter: How much later an occurrence may start; nothing when zero.
-    """
+    """The source of a trigger that starts at the occurrences of a schedule."""
 
     schedule: Schedule
     definition: str
+    """The normalised text of the schedule. If it changes, the trigger is registered again."""
     catch_up: CatchUp = field(default_factory=CatchUp)
+    """Which missed occurrences run."""
     jitter: timedelta = timedelta()
+    """The maximum delay of an occurrence. Zero: no delay."""
 
     @property
     def source(self) -> Source:
@@ -134,25 +125,20 @@ class ScheduleSource:
 
     @property
     def source_key(self) -> str:
-        """What a first sight is of."""
+        """Identifies the source. If it changes, the trigger is registered again."""
         return f"schedule {self.definition}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BlobSource:
-    """A blob is added or modified.
-
-    Attributes:
-        datastore: Where.
-        rule: Which blobs.
-        delivery: How the host learns of them.
-        start: Which of the blobs that were there before count; an instant means those from then on.
-    """
+    """The source of a trigger that starts when a blob is added or modified."""
 
     datastore: Datastore
     rule: PathRule
+    """Which blobs match."""
     delivery: BlobDelivery
     start: Start | datetime = Start.NOW
+    """Which existing blobs start runs. An instant: those that were modified since then."""
 
     @property
     def source(self) -> Source:
@@ -161,23 +147,20 @@ class BlobSource:
 
     @property
     def source_key(self) -> str:
-        """What a first sight is of."""
+        """Identifies the source. If it changes, the trigger is registered again."""
         return f"blob {self.datastore.connection}/{self.datastore.container}/{self.rule.path}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpSource:
-    """Somebody calls.
-
-    Attributes:
-        allow_experiment: Whether a caller may choose the experiment.
-        body_names: Top-level keys of the body that the trigger's templates use (`http.body.<name>`).
-        query_names: Query keys that the trigger's templates use (`http.query.<name>`).
-    """
+    """The source of a trigger that starts when a client calls the app."""
 
     allow_experiment: bool = False
+    """Whether the caller may choose the experiment."""
     body_names: frozenset[str] = frozenset()
+    """The top-level keys of the body that the trigger's templates use (`http.body.<name>`)."""
     query_names: frozenset[str] = frozenset()
+    """The keys of the query that the trigger's templates use (`http.query.<name>`)."""
 
     @property
     def source(self) -> Source:
@@ -186,35 +169,26 @@ class HttpSource:
 
     @property
     def source_key(self) -> str:
-        """What a first sight is of."""
+        """Identifies the source. All HTTP sources are the same."""
         return "http"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trigger:
-    """A named rule: one source, one pipeline, and the values to pass.
-
-    Attributes:
-        name: Its name in the file: part of every event's identity.
-        source: What it starts from.
-        pipeline: What it starts.
-        values: What it passes.
-        policy: What it wants when things go wrong.
-        enabled: Whether it starts anything, unless a person switched it.
-    """
+    """A rule with one source, one pipeline, and the values of its runs."""
 
     name: str
+    """The name in the file. It is part of each event's deduplication key."""
     source: ScheduleSource | BlobSource | HttpSource
     pipeline: Pipeline
     values: ValueTemplates
     policy: Policy = field(default_factory=Policy)
+    """How submissions are retried."""
     enabled: bool = True
+    """Whether the trigger starts runs, unless a person has overridden it."""
 
     def registration(self, now: datetime) -> Registration:
-        """Return what is recorded if the app first meets the trigger at this moment.
-
-        With `start: now` the cutoff lies 15 minutes back, since the upload that woke a sleeping app must count.
-        """
+        """Return the record that is written if the app registers the trigger at this moment."""
         start = self.source.start if isinstance(self.source, BlobSource) else Start.NOW
         match start:
             case Start.BEGINNING:
@@ -225,7 +199,7 @@ class Trigger:
                 cutoff = start
         watermark = None
         if isinstance(self.source, ScheduleSource) and self.source.schedule.run_at_start:
-            # The registration's own minute is an occurrence, so it must not count as recorded yet.
+            # The minute of the registration is an occurrence, so it must not count as recorded yet.
             watermark = anchor_of(now) - timedelta.resolution
         return Registration(
             name=self.name,
@@ -238,25 +212,21 @@ class Trigger:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """The whole file.
-
-    Attributes:
-        file: Where it was read from.
-        digest: The first 12 hex digits of the file's SHA-256.
-        workspace: The workspace.
-        datastores: By Azure ML's name.
-        pipelines: By name.
-        triggers: By name, in the file's order.
-    """
+    """A loaded triggers file."""
 
     file: str
+    """The path of the file."""
     digest: str
+    """The first 12 hex digits of the file's SHA-256."""
     workspace: WorkspaceId
     datastores: Mapping[str, Datastore]
+    """The datastores, by their names in Azure ML."""
     pipelines: Mapping[str, Pipeline]
+    """The pipelines, by name."""
     triggers: Mapping[str, Trigger]
+    """The triggers, by name, in the order of the file."""
 
     def policy(self, trigger: str) -> Policy:
-        """Return a trigger's policy; the defaults when the file no longer has the trigger."""
+        """Return the policy of a trigger, or the default policy if the file no longer has the trigger."""
         found = self.triggers.get(trigger)
         return found.policy if found else Policy()

@@ -1,7 +1,7 @@
-"""Which blobs belong to a trigger: a folder, how deep, and what their names look like.
+"""Which blobs match a trigger: their folder, the depth below it, and their names.
 
-The host's own path pattern is only a first sieve (Event Grid subscriptions may be wider than it),
-so every blob is matched again here. All comparisons are case-sensitive, as blob names are.
+The path pattern of the host's binding is only a coarse filter, and an Event Grid subscription may be wider than it. So
+every blob is matched again here. All comparisons are case-sensitive, as the names of blobs are.
 """
 
 from __future__ import annotations
@@ -13,57 +13,51 @@ from dataclasses import dataclass, field
 from functools import cache
 
 
+# Without a bound, because the file has few globs and they live as long as the process.
 @cache
 def _pattern(text: str) -> re.Pattern[str]:
-    """Compile a glob once; the file's globs are few and live as long as the process."""
+    """Return the regular expression of a glob."""
     return re.compile(glob.translate(text, recursive=True, include_hidden=True, seps="/"))
 
 
 def _matching(globs: Sequence[str], below: str) -> str | None:
-    """Return the first glob that the whole of `below` matches."""
+    """Return the first glob that matches the whole of `below`, or None."""
     return next((text for text in globs if _pattern(text).match(below)), None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mismatch:
-    """The first condition that a blob fails.
-
-    Attributes:
-        condition: The key of the triggers file that says no: `path`, `recursive`, `include` or `exclude`.
-        value: What was held against it.
-        reason: One sentence.
-    """
+    """The first condition that a blob does not meet."""
 
     condition: str
+    """The key of the triggers file with the condition: `path`, `recursive`, `include` or `exclude`."""
     value: str
+    """The part of the blob's path that was compared with it."""
     reason: str
+    """One sentence."""
 
 
 @dataclass(frozen=True, slots=True)
 class PathRule:
-    """Where the blobs of a trigger lie and what they are called.
-
-    Attributes:
-        path: Folder below the container, without slashes at its ends; `""` is the whole container.
-        recursive: Whether blobs in sub-folders count too; only direct children do by default.
-        include: Globs against the path below `path`, at least one of which must match; none means
-            everything. `*` stays in a folder, `**/*.csv` is any depth, none included.
-        exclude: Globs, none of which may match; they win over `include`.
-    """
+    """The folder of a trigger's blobs, and the patterns for their names."""
 
     path: str
+    """The folder below the container, without slashes at its ends. Empty: the whole container."""
     recursive: bool = field(default=False, kw_only=True)
+    """Whether blobs in sub-folders match too."""
     include: tuple[str, ...] = field(default=(), kw_only=True)
+    """Globs for the path below `path`. At least one must match. Empty: all blobs match.
+
+    `*` stays within a folder. `**/*.csv` matches at any depth, including none.
+    """
     exclude: tuple[str, ...] = field(default=(), kw_only=True)
+    """Globs for the path below `path`. None of them may match, even if one of `include` does."""
 
     def mismatch(self, blob_path: str) -> Mismatch | None:
-        """Say why a blob does not belong to the trigger.
+        """Return the first condition that a blob does not meet, or None if it matches.
 
         Args:
-            blob_path: The blob's whole name below the container, raw.
-
-        Returns:
-            None when it matches; else the first condition that fails.
+            blob_path: The whole name of the blob below the container, not percent-encoded.
         """
         found = self._mismatch(blob_path)
         if found is None:
@@ -80,7 +74,7 @@ class PathRule:
             return "path", blob_path, f"{blob_path} does not lie in {folder}"
         below = blob_path.removeprefix(prefix)
         if "/" in below and not self.recursive:
-            reason = f"{blob_path} lies in a sub-folder of {folder} and recursive is off"
+            reason = f"{blob_path} lies in a sub-folder of {folder} and recursive is false"
             return "recursive", blob_path, reason
         if self.include and _matching(self.include, below) is None:
             reason = f"{below} matches nothing in include ({', '.join(self.include)})"
@@ -91,9 +85,8 @@ class PathRule:
         return None
 
     def binding_path(self, container: str) -> str:
-        """Return the path of the Functions blob binding: as narrow as the host's patterns allow.
+        """Return the path of the Functions blob binding, as narrow as the host's patterns allow.
 
-        `{name}` matches nested paths too (webjobs-sdk: it becomes `.*`), so one pattern serves both
-        kinds of depth.
+        `{name}` matches nested paths too, because webjobs-sdk turns it into `.*`. So one pattern serves both depths.
         """
         return f"{container}/{self.path}/{{name}}" if self.path else f"{container}/{{name}}"

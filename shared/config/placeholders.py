@@ -1,4 +1,7 @@
-"""Fills app settings into the file's texts: `${NAME}`, first and once; `$${` is a literal `${`."""
+"""Fills app settings into the texts of the file: `${NAME}`. `$${` stands for a literal `${`.
+
+Settings are filled in before anything else, and only once: a `${` in a setting's value stays as it is.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from shared.config.document import Document, Node, Path
-from shared.config.problems import Problems, nearest
+from shared.config.document import Document, KeyPath, Node
+from shared.config.problems import Problems
+from shared.core.suggestions import did_you_mean
 
 _SETTING = re.compile(r"\$\$\{|\$\{([^}]*)\}?")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]*")
@@ -16,15 +20,14 @@ _SENT = frozenset(
     {"parameters", "data_paths", "datasets", "tags", "properties", "description", "experiment"}
     | {"run_source", "run_type"}
 )
-"""Keys whose values go to Azure ML, which shows them in the studio."""
+"""Keys whose values go to Azure ML. The studio shows them to everyone with access to the workspace."""
 
 
 class PlaceholderResolver:
-    """Reads a document's data with settings filled in.
+    """Reads the data of a document and fills app settings in."""
 
-    Attributes:
-        from_settings: Where a setting's value is: nothing of it may be repeated in an error.
-    """
+    from_settings: set[KeyPath]
+    """The paths of values that came from a setting. A message must not repeat any part of them."""
 
     def __init__(
         self, document: Document, *, settings: Mapping[str, str], problems: Problems
@@ -32,13 +35,13 @@ class PlaceholderResolver:
         self._settings = settings
         self._problems = problems
         self._root = document.root
-        self.from_settings: set[Path] = set()
+        self.from_settings = set()
 
     def data(self) -> Any:  # noqa: ANN401 - whatever the file holds
-        """Return the whole file as plain data, without what has no value or no readable one."""
+        """Return the whole file as plain data. Keys without a value are reported and left out."""
         return self._data(self._root, ())
 
-    def _data(self, node: Node, path: Path) -> Any:  # noqa: ANN401 - whatever the file holds
+    def _data(self, node: Node, path: KeyPath) -> Any:  # noqa: ANN401 - whatever the file holds
         if node.written is None:
             below = {key: self._data(item, (*path, key)) for key, item in node.items.items()}
             return list(below.values()) if node.is_list else self._with_values(below, path)
@@ -48,20 +51,20 @@ class PlaceholderResolver:
             self._check_number(node, path)
         return node.value
 
-    def _with_values(self, below: dict[str | int, Any], path: Path) -> dict[str | int, Any]:
-        """Drop and report the keys of a map that have no value; only `http:` may have none."""
+    def _with_values(self, below: dict[str | int, Any], path: KeyPath) -> dict[str | int, Any]:
+        """Report and drop the keys of a map that have no value. Only `http:` may have none."""
         for key in [key for key, value in below.items() if value is None]:
             if path[:1] == ("triggers",) and len(path) == 2 and key == "http":
                 below[key] = {}
                 continue
             self._problems.add(
-                (*path, key), "there is no value; give one, or remove the key", at_key=True
+                (*path, key), "the key has no value; add one, or remove the key", at_key=True
             )
             del below[key]
         return below
 
-    def _check_number(self, node: Node, path: Path) -> None:
-        """Refuse a number that would reach Azure ML, which takes text, in another form."""
+    def _check_number(self, node: Node, path: KeyPath) -> None:
+        """Refuse a number whose text would change. Azure ML takes parameters as text."""
         sent = str(node.value)
         if node.value is not None and sent != node.written:
             self._problems.add(
@@ -70,8 +73,8 @@ class PlaceholderResolver:
                 f'put it in quotes: "{node.written}"',
             )
 
-    def _filled(self, text: str, path: Path) -> str:
-        """Return a text with its settings filled in; as it is when that fails."""
+    def _filled(self, text: str, path: KeyPath) -> str:
+        """Return a text with its settings filled in, or the same text if that is not possible."""
         sent = path[:1] in (("pipelines",), ("triggers",)) and path[2:3] and path[2] in _SENT
 
         def value(match: re.Match[str]) -> str:
@@ -80,18 +83,17 @@ class PlaceholderResolver:
             name = match[1]
             if not match[0].endswith("}") or not _NAME.fullmatch(name):
                 raise ValueError(
-                    "${ begins the name of an app setting, such as ${SCORING_ENDPOINT}; "
+                    "${ must be followed by the name of an app setting and }, such as ${SCORING_ENDPOINT}; "
                     "for a literal ${ write $${"
                 )
             if sent and name.upper().endswith(_SECRET_ENDINGS):
                 raise ValueError(
                     f"the setting {name} looks like a secret, and Azure ML shows this value in the "
-                    f"studio; names that end in {', '.join(_SECRET_ENDINGS)} are refused here"
+                    f"studio; use a setting whose name does not end in {', '.join(_SECRET_ENDINGS)}"
                 )
             if name not in self._settings:
-                hint = nearest(name, self._settings)
                 raise ValueError(
-                    f"the app setting {name} does not exist{hint}; "
+                    f"the app setting {name} does not exist{did_you_mean(name, self._settings)}; "
                     "add it to the app's settings (on a laptop: local.settings.json)"
                 )
             self.from_settings.add(path)

@@ -1,66 +1,77 @@
-"""Collects the mistakes of a triggers file: where, what was found, what is allowed, what to do."""
+"""Collects the problems of a triggers file: where, what was found, what is allowed, how to fix it."""
 
 from __future__ import annotations
 
-import difflib
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 
-from shared.config.document import Document, Path, dotted
+from shared.config.document import Document, KeyPath, dotted
 from shared.core.errors import Problem
+from shared.core.suggestions import did_you_mean
 
 _SHOWN = 60
 """Characters of a value that a message repeats at most."""
 
-# A secret that somebody wrote into the file by mistake must not reach a log either.
+# The file may hold a secret by accident. It must not reach a message or a log.
 _SECRET = re.compile(r"AccountKey=|SharedAccess|[?&;](?:sig|code)=|//[^/\s]*@", re.IGNORECASE)
 
 
 class Problems:
-    """The mistakes found so far, one for each place: later ones follow from the first."""
+    """The problems found so far. Each path has at most one, since later ones tend to result from the first."""
 
     def __init__(self, document: Document) -> None:
         self._document = document
-        self._found: dict[Path, Problem] = {}
+        self._by_path: dict[KeyPath, Problem] = {}
         self._others: list[Problem] = list(document.problems)
 
     def __bool__(self) -> bool:
-        return bool(self._found or self._others)
+        return bool(self._by_path or self._others)
 
-    def has(self, path: Path) -> bool:
-        """Whether there is a mistake at exactly that place."""
-        return path in self._found
+    def has(self, path: KeyPath) -> bool:
+        """Return whether exactly this path has a problem."""
+        return path in self._by_path
 
-    def at(self, path: Path) -> str:
-        """Return the message of the mistake at a place."""
-        return self._found[path].message
-
-    @property
-    def places(self) -> frozenset[Path]:
-        """Where the mistakes are."""
-        return frozenset(self._found)
-
-    def add(self, path: Path, message: str, *, at_key: bool = False) -> None:
-        """Report a mistake.
+    def add(self, path: KeyPath, message: str, *, at_key: bool = False) -> None:
+        """Add a problem, unless the path already has one.
 
         Args:
-            path: Where it is; a place that does not exist (a missing key) counts as what is above
-                it.
-            message: One sentence, which never repeats a value that came from a setting.
-            at_key: Whether the key is wrong, not its value.
+            path: The value or key. If the file does not have it, the position is that of the nearest key above.
+            message: One sentence. It never repeats a value that came from an app setting.
+            at_key: Whether the key is wrong, and not its value.
         """
-        if path in self._found:
+        if path in self._by_path:
             return
         document = self._document
-        line, column = document.place(path) if at_key else document.value_place(path)
-        self._found[path] = Problem(where=dotted(path), message=message, line=line, column=column)
+        line, column = document.key_position(path) if at_key else document.value_position(path)
+        self._by_path[path] = Problem(where=dotted(path), message=message, line=line, column=column)
+
+    def add_found(self, path: KeyPath, message: str) -> None:
+        """Add a problem of a value. The message starts with the value: `found 5; text is needed`."""
+        self.add(path, f"found {self.shown(path)}; {message}")
+
+    def add_unknown(
+        self, path: KeyPath, name: str, *, declared: Collection[str], kind: str
+    ) -> None:
+        """Add a problem of a value that names something the file does not declare.
+
+        Args:
+            path: The value.
+            name: The name, with app settings filled in.
+            declared: The names that the file declares.
+            kind: What the name stands for, such as `pipeline`. The section's name is its plural.
+        """
+        names = ", ".join(declared) or "none"
+        self.add_found(
+            path,
+            f"there is no such {kind}{did_you_mean(name, declared)}; declared under {kind}s: {names}",
+        )
 
     def add_setting(self, name: str, message: str) -> None:
-        """Report a mistake of an app setting itself."""
+        """Add a problem of an app setting itself."""
         self._others.append(Problem(where=f"app setting {name}", message=message))
 
-    def found(self, path: Path) -> str:
-        """Return what stands at a place, as the file wrote it: `${NAME}` stays `${NAME}`."""
+    def shown(self, path: KeyPath) -> str:
+        """Return the value at a path for a message, as the file has it: `${NAME}` stays `${NAME}`."""
         node = self._document.find(path)
         if node is None:
             return "nothing"
@@ -74,26 +85,8 @@ class Problems:
         return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
 
     def in_order(self) -> list[Problem]:
-        """Return all mistakes in the file's order."""
+        """Return all problems in the order of the file."""
         return sorted(
-            [*self._others, *self._found.values()],
+            [*self._others, *self._by_path.values()],
             key=lambda problem: (problem.line or 0, problem.column or 0),
         )
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """Return ` (did you mean x?)` for the known name that is most like another, or nothing."""
-    near = difflib.get_close_matches(name, list(known), n=1)
-    return f" (did you mean {near[0]}?)" if near else ""
-
-
-def report_unknown(
-    where: Path, name: str, *, known: Collection[str], what: str, problems: Problems
-) -> None:
-    """Report a name that the file does not declare."""
-    declared = ", ".join(known) or "none"
-    problems.add(
-        where,
-        f"found {problems.found(where)}; there is no such {what}{nearest(name, known)}; "
-        f"declared under {what}s: {declared}",
-    )

@@ -1,6 +1,7 @@
-"""App settings, read as the Functions host reads them: what this app runs with, and where its storage is.
+"""The app settings, read as the Functions host reads them.
 
-One source of truth: our own clients find an account by the very settings that the host's triggers use.
+The app's own clients find a storage account by the same settings as the host's triggers. So both always use the same
+account.
 """
 
 from __future__ import annotations
@@ -17,64 +18,62 @@ from shared.core.errors import SettingError
 type Service = Literal["table", "blob"]
 
 HOST_STORAGE = "AzureWebJobsStorage"
-"""The connection the host itself uses: the only one that may be told by an account's name alone, as in the host's
+"""The connection of the host itself. It is the only one for which the name of the account is enough, as in the host's
 blob binding for Python (`azurefunctions/extensions/bindings/blob/utils.py`)."""
 
 TABLE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9]{2,62}")
-"""Naming rule of tables (Azure documentation "Understanding the Table service data model")."""
+"""Rule for names of tables (Azure documentation "Understanding the Table service data model")."""
 
 _MANAGED_IDENTITY = "managedidentity"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What this app itself is told by its settings.
-
-    Attributes:
-        triggers_file: What starts what.
-        ledger_connection: Name or prefix of the storage connection that holds the ledger.
-        ledger_table: The ledger's table.
-        client_id: The user-assigned identity to use; the system-assigned one when None.
-        roles: Whether callers of the HTTP API need a role: `API_ROLES` is `on`, and App Service authentication too
-            (the platform sets `WEBSITE_AUTH_ENABLED` then).
-        roles_ignored: Whether `API_ROLES` is `on` for nothing, because that is off.
-    """
+    """The settings of the app itself."""
 
     triggers_file: Path
+    """The path of the triggers file."""
     ledger_connection: str = HOST_STORAGE
+    """Name or prefix of the storage connection of the ledger."""
     ledger_table: str = "pipelinetriggers"
-    client_id: str | None = None
+    """The name of the ledger's table."""
     roles: bool = False
+    """Whether callers of the HTTP API need a role.
+
+    It takes `API_ROLES` and App Service authentication. The platform sets `WEBSITE_AUTH_ENABLED` for the latter.
+    """
     roles_ignored: bool = False
+    """Whether `API_ROLES` is `on` without effect, because App Service authentication is off."""
 
     @classmethod
     def read(cls, environment: Mapping[str, str], *, app_dir: Path) -> Settings:
-        """Read the settings; an empty one counts as missing.
+        """Read the settings. An empty setting counts as missing.
 
         Args:
-            environment: The app settings.
-            app_dir: Where `function_app.py` is: a relative `TRIGGERS_FILE` is below it.
+            environment: The app settings by name.
+            app_dir: The folder of `function_app.py`. A relative `TRIGGERS_FILE` is below it.
 
         Raises:
-            SettingError: A setting cannot be used.
+            SettingError: A setting has a value that cannot be used.
         """
         table = environment.get("LEDGER_TABLE", "").strip() or "pipelinetriggers"
         if not TABLE_NAME.fullmatch(table) or table.lower() == "tables":
             raise SettingError(
                 "LEDGER_TABLE",
-                f"app setting LEDGER_TABLE is {table!r}; a table's name has 3 to 63 letters and digits, "
+                f"app setting LEDGER_TABLE is {table!r}; the name of a table has 3 to 63 letters and digits, "
                 "begins with a letter, and is not 'tables'",
             )
         roles = environment.get("API_ROLES", "").strip().lower() or "off"
         if roles not in ("on", "off"):
-            raise SettingError("API_ROLES", f"app setting API_ROLES is {roles!r}; it is on or off")
+            raise SettingError(
+                "API_ROLES", f"app setting API_ROLES is {roles!r}; allowed are on or off"
+            )
         signed_in = environment.get("WEBSITE_AUTH_ENABLED", "").strip().lower() == "true"
         file = environment.get("TRIGGERS_FILE", "").strip() or "triggers.yaml"
         return cls(
             triggers_file=app_dir / file,
             ledger_connection=environment.get("LEDGER_CONNECTION", "").strip() or HOST_STORAGE,
             ledger_table=table,
-            client_id=environment.get("AZURE_CLIENT_ID", "").strip() or None,
             roles=roles == "on" and signed_in,
             roles_ignored=roles == "on" and not signed_in,
         )
@@ -82,33 +81,30 @@ class Settings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Connection:
-    """Where a storage service is and how to be let in: either a connection string, or an endpoint and an identity.
-
-    Attributes:
-        name: The connection's name or prefix in the settings.
-        connection_string: Holds a key or a SAS, so it is never shown.
-        endpoint: The service's URL, for an identity.
-        client_id: The user-assigned identity the connection names; the app's own when None.
-    """
+    """A connection to a storage service: a connection string, or an endpoint with an identity."""
 
     name: str
+    """Name or prefix of the connection in the settings."""
     connection_string: str | None = field(default=None, repr=False)
+    """It holds a key or a SAS, so it is never shown."""
     endpoint: str | None = None
+    """The URL of the service, if an identity is used."""
     client_id: str | None = None
+    """The user-assigned identity of the connection. None: the app's own identity."""
 
 
 def storage_endpoint(
     settings: Mapping[str, str], connection: str, *, service: Service
 ) -> Connection:
-    """Find a storage connection: a plain `X` wins over `X__tableServiceUri` or `X__blobServiceUri`.
+    """Return a storage connection. A plain `X` has precedence over `X__tableServiceUri` and `X__blobServiceUri`.
 
     Args:
-        settings: The app settings.
-        connection: The name or prefix, as in any Functions binding.
-        service: Which of the account's services.
+        settings: The app settings by name.
+        connection: The name or prefix of the connection, as in any Functions binding.
+        service: The service of the storage account.
 
     Raises:
-        SettingError: Nothing is set, or what is set cannot be used; the message names what was looked for.
+        SettingError: The connection is not set, or its settings cannot be used. The message names the settings.
     """
     plain = settings.get(connection, "").strip()
     if plain:
@@ -123,22 +119,22 @@ def storage_endpoint(
     if parts.query:
         raise SettingError(
             name,
-            f"app setting {name} has a query; an endpoint that goes with an identity holds no SAS. "
+            f"app setting {name} has a query; an endpoint for an identity has no SAS. "
             f"Put a connection string with a SAS in {connection} instead",
         )
     credential = settings.get(f"{connection}__credential", "").strip()
     if credential and credential.lower() != _MANAGED_IDENTITY:
         raise SettingError(
             f"{connection}__credential",
-            f"app setting {connection}__credential is not 'managedidentity', the only kind there is; "
-            "remove it or correct it",
+            f"app setting {connection}__credential is not 'managedidentity', which is the only allowed value; "
+            "correct it or remove it",
         )
     client_id = settings.get(f"{connection}__clientId", "").strip() or None
     return Connection(name=connection, endpoint=endpoint.rstrip("/"), client_id=client_id)
 
 
 def blob_connection_problem(settings: Mapping[str, str], connection: str) -> str | None:
-    """Return what keeps a connection from being used for blobs, as a sentence; None when nothing does."""
+    """Return the reason why a connection cannot be used for blobs, as a sentence, or None."""
     try:
         storage_endpoint(settings, connection, service="blob")
     except SettingError as error:
@@ -147,7 +143,11 @@ def blob_connection_problem(settings: Mapping[str, str], connection: str) -> str
 
 
 def _endpoint(settings: Mapping[str, str], connection: str, service: Service) -> tuple[str, str]:
-    """Return the name and the value of the setting that tells a service's URL."""
+    """Return the URL of a service, after the name of the setting that has it.
+
+    Raises:
+        SettingError: No setting has it.
+    """
     names = [f"{connection}__{service}ServiceUri"]
     if service == "blob":
         names.append(f"{connection}__serviceUri")
@@ -158,9 +158,9 @@ def _endpoint(settings: Mapping[str, str], connection: str, service: Service) ->
         names.append(f"{connection}__accountName")
         if account := settings.get(names[-1], "").strip():
             return names[-1], f"https://{account}.{service}.core.windows.net"
-    looked_for = ", ".join([connection, *names[:-1]]) + f" nor {names[-1]}"
+    expected = ", ".join([connection, *names[:-1]]) + f" nor {names[-1]}"
     raise SettingError(
         connection,
-        f"no {service} storage is set for the connection {connection}: found neither {looked_for}; "
+        f"no {service} storage is set for the connection {connection}: found neither {expected}; "
         "set a connection string, or the endpoint that the app's identity may use",
     )

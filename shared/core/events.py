@@ -1,7 +1,7 @@
-"""What happened: an occurrence of a schedule, a version of a blob, a request; and the id of each.
+"""Events: an occurrence of a schedule, a version of a blob, an HTTP request. Each has a deduplication key.
 
-The id decides what "the same event" means, so its recipe never changes: the first 32 hex digits of SHA-256 over
-a JSON array. Ten ids are pinned in `tests/unit/test_events.py`.
+The key decides which deliveries are the same event, so its recipe never changes: the first 32 hex digits of SHA-256
+over a JSON array. `tests/unit/core/test_events.py` holds ten keys fixed.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ from typing import Any
 from shared.core.times import print_instant, read_instant
 
 MAX_HTTP_BODY_BYTES = 48 * 1024
-"""A stored event must fit a binary table property of 64 KiB, with room for what surrounds the body."""
+"""The largest body of a request. A stored event is one property of 64 KiB, with room for its other fields."""
 
 
 class Source(StrEnum):
-    """What a trigger starts from."""
+    """The kind of event that a trigger starts from."""
 
     SCHEDULE = "schedule"
-    """A time comes."""
+    """An occurrence of a schedule."""
     BLOB = "blob"
-    """A blob is added or modified."""
+    """A blob that was added or modified."""
     HTTP = "http"
-    """Somebody calls."""
+    """An HTTP request."""
 
 
 class Metadata(Mapping[str, str]):
-    """A blob's metadata for templates: names whatever their casing, as in Azure Storage."""
+    """A blob's metadata for templates. Names are found in any casing, as in Azure Storage."""
 
     def __init__(self, values: Mapping[str, str]) -> None:
         self._values = {name.lower(): value for name, value in values.items()}
@@ -49,32 +49,30 @@ class Metadata(Mapping[str, str]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScheduleEvent:
-    """An occurrence of a schedule.
-
-    Attributes:
-        trigger: The trigger's name.
-        time: The scheduled instant in UTC, not when somebody noticed.
-        window_start: The occurrence before this one; None where there is none.
-        time_zone: The IANA name of the schedule's zone.
-    """
+    """An occurrence of a schedule."""
 
     trigger: str
+    """The trigger's name."""
     time: datetime
+    """The scheduled time in UTC. A tick may see it later."""
     window_start: datetime | None = None
+    """The occurrence before this one. None: there is none."""
     time_zone: str = "UTC"
+    """The IANA name of the schedule's zone."""
 
     @property
     def source(self) -> Source:
-        """The kind of event."""
+        """The kind of this event."""
         return Source.SCHEDULE
 
     @property
     def identity(self) -> list[str]:
-        """What makes it the same event, whichever notification brings it."""
+        """The parts of the deduplication key. They are the same for every delivery of the event."""
         return [self.source, self.trigger, print_instant(self.time)]
 
     def names(self) -> dict[str, Any]:
-        """Return what templates may name."""
+        """Return the values that templates may name."""
+        # Imported here, since a cold start that renders no schedule does not need it.
         from zoneinfo import ZoneInfo
 
         names = {
@@ -87,7 +85,7 @@ class ScheduleEvent:
         return {"schedule": names}
 
     def to_json(self) -> dict[str, Any]:
-        """Return what the ledger keeps."""
+        """Return the event as the ledger keeps it."""
         record = {"trigger": self.trigger, "time": print_instant(self.time)}
         if self.window_start is not None:
             record["window_start"] = print_instant(self.window_start)
@@ -96,47 +94,44 @@ class ScheduleEvent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BlobEvent:
-    """A version of a blob, as our own HEAD saw it.
-
-    Attributes:
-        trigger: The trigger's name.
-        account: The storage account's name.
-        container: The container's name.
-        path: The blob's whole name below the container, raw.
-        url: Its address, percent-encoded, without any SAS query.
-        etag: The version, without quotes.
-        size: Bytes.
-        last_modified: When this version was written.
-        metadata: The blob's own metadata.
-    """
+    """A version of a blob, with the properties that the app read itself."""
 
     trigger: str
+    """The trigger's name."""
     account: str
+    """The storage account's name."""
     container: str
+    """The container's name."""
     path: str
+    """The blob's full name in its container, not percent-encoded."""
     url: str
+    """The blob's address, percent-encoded, without a SAS query."""
     etag: str
+    """The version's ETag, without quotes."""
     size: int
+    """The size in bytes."""
     last_modified: datetime
+    """When this version was written."""
     metadata: Mapping[str, str] = field(default_factory=dict)
+    """The blob's metadata."""
 
     @property
     def source(self) -> Source:
-        """The kind of event."""
+        """The kind of this event."""
         return Source.BLOB
 
     @property
     def time(self) -> datetime:
-        """When it happened: when this version was written."""
+        """The event's time: when this version was written."""
         return self.last_modified
 
     @property
     def identity(self) -> list[str]:
-        """What makes it the same event, whichever notification brings it."""
+        """The parts of the deduplication key. They are the same for every delivery of the event."""
         return [self.source, self.trigger, self.account, self.container, self.path, self.etag]
 
     def names(self) -> dict[str, Any]:
-        """Return what templates may name."""
+        """Return the values that templates may name."""
         return {
             "blob": {
                 "name": self.path.rpartition("/")[2],
@@ -151,7 +146,7 @@ class BlobEvent:
         }
 
     def to_json(self) -> dict[str, Any]:
-        """Return what the ledger keeps."""
+        """Return the event as the ledger keeps it."""
         return {
             "trigger": self.trigger,
             "account": self.account,
@@ -167,43 +162,44 @@ class BlobEvent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpEvent:
-    """A request that asked for a run. It holds no header: keys, cookies and tokens never reach the ledger.
-
-    Attributes:
-        trigger: The trigger's name.
-        time: When it came.
-        key: What makes it the same request: `["key", <Idempotency-Key>]`,
-            `["logic-apps", <workflow run id>, <operation>]` or `["new", <random>]`.
-        parameters: Parameters the caller set.
-        data_paths: Data paths the caller set: text (a path in the datastore that the file names), or
-            `{"datastore": …, "path": …}`.
-        experiment: The experiment the caller asked for.
-        body: The other keys of the body: those that the trigger's templates use.
-        query: The query's values that the trigger's templates use.
-    """
+    """A request for a run. It holds no header, so that keys, cookies and tokens never reach the ledger."""
 
     trigger: str
+    """The trigger's name."""
     time: datetime
+    """When the request came."""
     key: tuple[str, ...]
+    """The request's identity.
+
+    It is `("key", <Idempotency-Key>)`, `("logic-apps", <workflow run id>, <operation>)` or `("new", <random>)`.
+    """
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    """The parameters that the caller set."""
     data_paths: Mapping[str, Any] = field(default_factory=dict)
+    """The data paths that the caller set.
+
+    Each is text (a path in the datastore that the file names), or `{"datastore": …, "path": …}`.
+    """
     experiment: str | None = None
+    """The experiment that the caller set."""
     body: Mapping[str, Any] = field(default_factory=dict)
+    """The other keys of the body: those that the trigger's templates use."""
     query: Mapping[str, str] = field(default_factory=dict)
+    """The query parameters that the trigger's templates use."""
 
     @property
     def source(self) -> Source:
-        """The kind of event."""
+        """The kind of this event."""
         return Source.HTTP
 
     @property
     def identity(self) -> list[str]:
-        """What makes it the same event, whichever notification brings it."""
+        """The parts of the deduplication key. They are the same for every delivery of the event."""
         return [self.source, self.trigger, *self.key]
 
     @property
     def asked(self) -> dict[str, Any]:
-        """What the caller asked for: two requests with one key must agree on it."""
+        """The values that the caller set. Two requests with the same key must agree on them."""
         return {
             "parameters": dict(self.parameters),
             "data_paths": dict(self.data_paths),
@@ -214,15 +210,15 @@ class HttpEvent:
 
     @property
     def fingerprint(self) -> str:
-        """What the caller asked for, as comparable text: `1`, `1.0`, `true` and `"1"` are four things."""
+        """The values that the caller set, as text to compare. `1`, `1.0`, `true` and `"1"` are four values."""
         return json.dumps(self.asked, sort_keys=True)
 
     def names(self) -> dict[str, Any]:
-        """Return what templates may name."""
+        """Return the values that templates may name."""
         return {"http": {"body": self.body, "query": self.query}}
 
     def to_json(self) -> dict[str, Any]:
-        """Return what the ledger keeps."""
+        """Return the event as the ledger keeps it."""
         return {
             "trigger": self.trigger,
             "time": print_instant(self.time),
@@ -235,7 +231,7 @@ type Event = ScheduleEvent | BlobEvent | HttpEvent
 
 
 def deduplication_key(event: Event) -> str:
-    """Return the id of an event: 32 hex digits, the same for every delivery of it."""
+    """Return an event's deduplication key: 32 hex digits, the same for every delivery."""
     text = json.dumps(
         [str(part) for part in event.identity], ensure_ascii=True, separators=(",", ":")
     )
@@ -243,16 +239,16 @@ def deduplication_key(event: Event) -> str:
 
 
 def dump_event(event: Event) -> bytes:
-    """Write an event for the ledger, as UTF-8 JSON."""
+    """Return an event as UTF-8 JSON for the ledger."""
     record = {"source": event.source.value, **event.to_json()}
     return json.dumps(record, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
 
 
 def load_event(data: bytes) -> Event:
-    """Read an event back from the ledger.
+    """Read an event that `dump_event` wrote.
 
     Raises:
-        ValueError: Not an event that this version of the app knows.
+        ValueError: The data is not an event that this version of the app knows.
     """
     try:
         record = json.loads(data)
@@ -273,54 +269,54 @@ def load_event(data: bytes) -> Event:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BlobFacts:
-    """A blob as it is now.
-
-    Attributes:
-        account: The storage account's name.
-        container: The container's name.
-        path: The blob's whole name below the container, raw.
-        url: Its address, percent-encoded, without any SAS query.
-        etag: The version, without quotes.
-        size: Bytes.
-        last_modified: When this version was written; aware.
-        metadata: The blob's own metadata.
-    """
+    """The properties of a blob as it is now."""
 
     account: str
+    """The storage account's name."""
     container: str
+    """The container's name."""
     path: str
+    """The blob's full name in its container, not percent-encoded."""
     url: str
+    """The blob's address, percent-encoded, without a SAS query."""
     etag: str
+    """The version's ETag, without quotes."""
     size: int
+    """The size in bytes."""
     last_modified: datetime
+    """When this version was written (timezone-aware)."""
     metadata: Mapping[str, str] = field(default_factory=dict)
+    """The blob's metadata."""
 
     @property
     def is_folder(self) -> bool:
-        """Whether it is a folder marker, as Data Lake Storage and its tools write them."""
+        """Whether the blob marks a folder. Data Lake Storage and its tools write such blobs."""
         lowered = {name.lower(): value for name, value in self.metadata.items()}
         return lowered.get("hdi_isfolder", "").lower() == "true"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BlobNotification:
-    """Somebody says that a blob was added or modified: only names, all else is for our own HEAD to find out."""
+    """The notification that a blob was added or modified.
+
+    It carries only names. The app reads the blob's properties itself, so that every instance computes the same key.
+    """
 
     trigger: str
+    """The trigger's name."""
     container: str
+    """The container's name."""
     path: str
+    """The blob's full name in its container, not percent-encoded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ignored:
-    """The event starts nothing.
-
-    Attributes:
-        reason: One sentence.
-        condition: The first condition that failed, in one word: a key of the triggers file where there is one.
-        value: What was held against it.
-    """
+    """The result of an event that starts nothing."""
 
     reason: str
+    """Why, in one sentence."""
     condition: str
+    """The first condition that failed, in one word. If the triggers file has a key for it, it is that key."""
     value: str
+    """The event's value that did not meet the condition."""

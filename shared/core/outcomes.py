@@ -1,7 +1,7 @@
-"""What became of a POST, in the five ways that decide what happens next.
+"""The outcome of a POST. Its kind decides what happens to the submission next.
 
-The POST is not idempotent on Azure ML v1: it is sent again only when it is certain that no run was started.
-`shared.pipelines.answers` decides which of these an answer or an exception is.
+A POST to Azure ML v1 is not idempotent. The app sends it again only if it definitely started no run.
+`pipelines.answers` maps answers and exceptions to outcomes.
 """
 
 from __future__ import annotations
@@ -13,47 +13,44 @@ from enum import StrEnum
 
 
 class OutcomeKind(StrEnum):
-    """What is known after a POST."""
+    """Whether a POST started a run."""
 
     STARTED = "started"
-    """2xx with a run id: a run exists."""
+    """A run exists: the answer is 2xx with a run id."""
     NOT_STARTED = "not_started"
-    """The request certainly never reached Azure ML: it may be sent again."""
+    """No run: the request definitely never reached Azure ML. The app retries."""
     THROTTLED = "throttled"
-    """429: no run; it may be sent again after `retry_after`."""
+    """No run: the answer is 429. The app retries after `retry_after`."""
     FORBIDDEN = "forbidden"
-    """401 or 403: no run; roles take up to an hour to apply, so it may be sent again."""
+    """No run: the answer is 401 or 403. The app retries, since a role takes up to an hour to apply."""
     REFUSED = "refused"
-    """No run, and the same request will never start one."""
+    """No run, and a retry cannot start one."""
     UNKNOWN = "unknown"
-    """Nobody knows whether a run was started: it must be looked for, never simply sent again."""
+    """Ambiguous: a run may have started. The app searches for it before it sends anything again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """One POST's outcome.
-
-    Attributes:
-        kind: What is known.
-        run_id: The run's id, when there is one.
-        run_status: The run's first status, when the answer told one.
-        status: The HTTP status, when there was an answer.
-        code: The service's own error code.
-        message: What happened, for a person; never a token, a header or a request body. At most 1,000 characters.
-        retry_after: What the service asked to wait.
-        request_id: The `x-ms-client-request-id` that was sent.
-        service_request_id: The service's own id of the request, when it told one.
-    """
+    """The outcome of one POST."""
 
     kind: OutcomeKind
+    """Whether the POST started a run."""
     run_id: str | None = None
+    """The run's id, if the answer has one."""
     run_status: str | None = None
+    """The run's first status, if the answer has one."""
     status: int | None = None
+    """The HTTP status. None: there is no answer."""
     code: str | None = None
+    """Azure ML's own error code."""
     message: str | None = None
+    """What happened, for a person: at most 1,000 characters, never a token, a header or a request body."""
     retry_after: timedelta | None = None
+    """How long Azure ML asks the app to wait."""
     request_id: str | None = None
+    """The `x-ms-client-request-id` that was sent. None: nothing was sent."""
     service_request_id: str | None = None
+    """Azure ML's own id of the request, if the answer has one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

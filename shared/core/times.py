@@ -10,21 +10,21 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 def read_duration(text: str) -> timedelta:
-    """Read a span of time.
+    """Read a duration.
 
     Raises:
-        ValueError: Not a whole number with one unit.
+        ValueError: The text is not a whole number with one unit.
     """
     found = _SPAN.match(text)
     if found is None:
         raise ValueError(
-            "a span of time is a whole number above 0 with s, m, h or d; write for example 24h"
+            "a duration is a whole number above 0 with s, m, h or d; write for example 24h"
         )
     return timedelta(**{_UNITS[found[2]]: int(found[1])})
 
 
 def print_duration(span: timedelta) -> str:
-    """Write a span with the largest unit that leaves a whole number."""
+    """Return a duration as text, in the largest unit that gives a whole number."""
     seconds = round(span.total_seconds())
     for unit, size in (("d", 86_400), ("h", 3_600), ("m", 60)):
         if seconds and seconds % size == 0:
@@ -33,10 +33,10 @@ def print_duration(span: timedelta) -> str:
 
 
 def print_instant(instant: datetime) -> str:
-    """Write an aware instant as `2027-03-27T01:30:00Z`, with a fraction only where there is one.
+    """Return an instant as `2027-03-27T01:30:00Z`. A fraction of a second is added only if the instant has one.
 
     Raises:
-        ValueError: The instant has no zone.
+        ValueError: The instant has no time zone.
     """
     if instant.tzinfo is None:
         raise ValueError(f"{instant!r} has no time zone")
@@ -45,15 +45,15 @@ def print_instant(instant: datetime) -> str:
 
 
 def print_second(instant: datetime) -> str:
-    """Write an aware instant without its fraction, for messages: `2027-03-27T01:30:00Z`."""
+    """Return an instant without a fraction of a second, for messages."""
     return print_instant(instant.replace(microsecond=0))
 
 
 def read_instant(text: str) -> datetime:
-    """Read what `print_instant` wrote, or any ISO 8601 instant with an offset.
+    """Read an instant that `print_instant` wrote, or any ISO 8601 instant with an offset.
 
     Raises:
-        ValueError: Not an instant, or one without a zone.
+        ValueError: The text is not an instant, or has no time zone.
     """
     instant = datetime.fromisoformat(text)
     if instant.tzinfo is None:

@@ -1,4 +1,4 @@
-"""Fill in a trigger's values from an event. The same file and the same event always give the same values."""
+"""Renders a trigger's values from an event. The same file and the same event always give the same values."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from shared.pipelines.values import DataPath, Dataset, DatasetReference, RunValu
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RenderedBody:
-    """The body of a POST, and what the app needs to know of it."""
+    """The body of a POST."""
 
     body: bytes
     """UTF-8 JSON."""
     experiment: str
-    """The experiment that the run goes under."""
+    """The experiment of the run."""
 
 
 def render_body(
@@ -36,7 +36,7 @@ def render_body(
     """Return the body of an event's run, rendered with today's file.
 
     Raises:
-        RenderError: A value cannot be made from this event.
+        RenderError: A value cannot be rendered from this event.
     """
     values = render(config, trigger, event)
     body = KINDS[trigger.pipeline.kind].build_body(values, correlation_id=correlation_id)
@@ -46,10 +46,10 @@ def render_body(
 def render(config: Config, trigger: Trigger, event: Event) -> RunValues:
     """Return the values of the event's run.
 
-    A value that a caller sent over HTTP replaces the trigger's value of that name. It is never read as a template.
+    A value that a caller set replaces the trigger's value of that name. It is never rendered as a template.
 
     Raises:
-        RenderError: A value cannot be made from this event.
+        RenderError: A value cannot be rendered from this event.
     """
     values = trigger.values
     names = {"trigger": {"name": trigger.name}, "event": {"time": event.time}, **event.names()}
@@ -60,7 +60,10 @@ def render(config: Config, trigger: Trigger, event: Event) -> RunValues:
         else values.experiment.render_text(names, where="experiment")
     )
     if not experiment.strip():
-        raise RenderError("experiment", "is empty for this event; Azure ML needs a name")
+        raise RenderError(
+            "experiment",
+            "is empty for this event, and Azure ML needs a name; give the template a default",
+        )
     return RunValues(
         experiment=experiment,
         parameters={
@@ -98,14 +101,20 @@ def _asked(
 ) -> tuple[Mapping[str, Scalar], Mapping[str, DataPath]]:
     """Return the parameters and data paths that a caller set.
 
-    The names were checked when the request came (`web.api.requests`). A replay meets today's file.
+    Raises:
+        RenderError: Today's file no longer has one of their names.
     """
     if not isinstance(event, HttpEvent):
         return {}, {}
+    # `web.api.requests` checked the names when the request came. A replay meets today's file, which may have changed.
     for name in event.parameters.keys() - values.parameters.keys():
-        raise RenderError(f"parameters.{name}", "the file no longer lists this parameter")
+        raise RenderError(
+            f"parameters.{name}", "the triggers file no longer lists this parameter; list it again"
+        )
     for name in event.data_paths.keys() - values.data_paths.keys():
-        raise RenderError(f"data_paths.{name}", "the file no longer lists this data path")
+        raise RenderError(
+            f"data_paths.{name}", "the triggers file no longer lists this data path; list it again"
+        )
     paths: dict[str, DataPath] = {}
     for name, value in event.data_paths.items():
         if isinstance(value, str):
@@ -115,7 +124,8 @@ def _asked(
         else:
             found = value["datastore"]
             raise RenderError(
-                f"data_paths.{name}", f"the file no longer declares datastore {found}"
+                f"data_paths.{name}",
+                f"the triggers file no longer declares datastore {found}; declare it again",
             )
     return event.parameters, paths
 

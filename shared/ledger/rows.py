@@ -1,17 +1,17 @@
-"""What the ledger's rows look like: keys, properties, and submissions to and from them.
+"""The format of the ledger's rows: their keys, their properties, and how submissions are encoded.
 
-| row key | for |
+| row key | content |
 | --- | --- |
 | `sub:<id>` | the submission |
 | `due:<utc time>:<id>` | an open submission, sorted by when the tick works on it |
 | `log:<inverted time>:<id>` | every submission, newest first |
 | `attention:<state>:<id>` | a `dead` or `held` submission |
-| `reference:<endpoint digest>:<experiment>` | the newest known run there; a conclusive search must show it |
+| `reference:<endpoint digest>:<experiment>` | the reference run: the newest known run of an experiment |
 | `trigger:<name>` | a trigger's registration, cutoff, watermark and override |
 | `tick` | the common watermark, and where the repair walk goes on |
 
-Absent text is stored as empty text, since a merge cannot remove a property. Rows carry `schema`. Properties that
-this version does not know are kept.
+Text that is None is stored as empty text, since a merge cannot remove a property. Each row has a `schema`. Properties
+that this version does not know stay in the row.
 """
 
 from __future__ import annotations
@@ -31,28 +31,32 @@ from shared.core.times import print_instant, read_instant
 from shared.ledger.table.protocol import Row, Value
 
 SCHEMA = 1
+"""The version of this format. A row with a higher one was written by a newer version of the app."""
+
 TICK_KEY = "tick"
+"""The key of the ticks' row."""
+
 TRIGGERS = ("trigger:", "trigger;")
-"""The range of all trigger rows: `;` follows `:`."""
+"""The range of all triggers' rows. In ASCII, `;` comes after `:`."""
 
 MAX_MESSAGE = 1000
-"""Characters of a message that the ledger keeps."""
+"""The most characters of a message that the ledger keeps."""
 
 MAX_ATTEMPTS_BYTES = 60 * 1024
-"""The most that the attempts may take of a property's 64 KiB. The oldest are dropped first."""
+"""The largest encoding of a submission's attempts. A property may have 64 KiB. The oldest attempts go first."""
 
 _LAST_MICROSECOND = 10**17
-"""Above every instant in microseconds, so that newer instants make smaller keys."""
+"""More than every instant in microseconds. Keys count down from it, so that newer rows come first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReferenceRun:
-    """The newest known run of an experiment."""
+    """The newest known run of an experiment. A conclusive search must show it."""
 
     correlation_id: str
-    """Its correlation id."""
+    """The run's correlation id."""
     started: datetime
-    """When the app learnt that it was started."""
+    """When the app recorded that the run was started."""
 
 
 def submission_key(submission_id: str) -> str:
@@ -61,7 +65,7 @@ def submission_key(submission_id: str) -> str:
 
 
 def due_key(due: datetime, submission_id: str) -> str:
-    """Return the key of a submission's `due:` row: fixed width, so that keys sort by time."""
+    """Return the key of a submission's `due:` row. The time has a fixed width, so that keys sort by it."""
     return f"due:{due.astimezone(UTC):%Y%m%dT%H%M%S.%fZ}:{submission_id}"
 
 
@@ -76,39 +80,41 @@ def is_overdue(submission: Submission, now: datetime) -> bool:
 
 
 def reference_key(endpoint_digest: str, experiment: str) -> str:
-    """Return the key of the row that names the newest known run of an experiment."""
+    """Return the key of the row of an experiment's reference run."""
     return f"reference:{endpoint_digest}:{hashlib.sha256(experiment.encode()).hexdigest()[:16]}"
 
 
 def read_optional(value: object) -> datetime | None:
-    """Read an instant. Empty text is None."""
+    """Read an instant. Empty text is None.
+
+    Raises:
+        ValueError: The text is not an instant.
+    """
     return read_instant(value) if isinstance(value, str) and value else None
 
 
 def read_instant_or_none(value: object) -> datetime | None:
-    """Read an instant. None if it is empty or cannot be read, because the row was edited.
-
-    Without its watermark a tick looks back to each trigger's registration. That starts nothing twice.
-    """
+    """Read an instant. If it is empty, or cannot be read because the row was edited, it is None."""
     try:
         return read_optional(value)
     except ValueError:
+        # Without its watermark, a tick goes back to each trigger's registration. That starts nothing twice.
         return None
 
 
 def print_optional(instant: datetime | None) -> str:
-    """Write an instant, or empty text for None."""
+    """Return an instant as text. None is empty text."""
     return print_instant(instant) if instant else ""
 
 
 def log_key(submission: Submission) -> str:
-    """Return the key of a submission's `log:` row: newest first."""
+    """Return the key of a submission's `log:` row. The newest row has the smallest key."""
     microseconds = int(submission.created.timestamp() * 1_000_000)
     return f"log:{_LAST_MICROSECOND - microseconds:017d}:{submission.id}"
 
 
 def encode_reference(submission: Submission) -> dict[str, Value]:
-    """Return the properties of the row that names the newest known run of an experiment."""
+    """Return the properties of the row of an experiment's reference run."""
     return {
         "correlation_id": submission.correlation_id,
         "run_id": _text(submission.run_id),
@@ -117,7 +123,7 @@ def encode_reference(submission: Submission) -> dict[str, Value]:
 
 
 def decode_reference(row: Row) -> ReferenceRun | None:
-    """Read that row. A row without its time is no reference."""
+    """Read the row of a reference run. Without its time it is None."""
     started = read_instant_or_none(row.values.get("started"))
     return (
         ReferenceRun(correlation_id=str(row.values["correlation_id"]), started=started)
@@ -127,7 +133,7 @@ def decode_reference(row: Row) -> ReferenceRun | None:
 
 
 def after(key: str | None) -> str | None:
-    """Return where a range begins that leaves out a row and all before it. Keys of one kind are equally long."""
+    """Return the start of the range after a row's key. All keys of one kind have the same length."""
     return f"{key}!" if key else None
 
 
@@ -152,8 +158,8 @@ def encode_submission(submission: Submission, *, token: str) -> dict[str, Value]
     """Return the properties of a submission's row.
 
     Args:
-        submission: What to write.
-        token: The fresh random token of this write. A caller that reads it back knows that its write won.
+        submission: The submission.
+        token: A new random token. A caller that reads it back knows that its own write succeeded.
     """
     return {
         "schema": SCHEMA,
@@ -187,7 +193,7 @@ def encode_submission(submission: Submission, *, token: str) -> dict[str, Value]
 
 
 def encode_log(submission: Submission) -> dict[str, Value]:
-    """Return the properties of a submission's `log:` row, which are enough for a line of a listing."""
+    """Return the properties of a submission's `log:` row: enough for one line of a list."""
     return {
         "trigger": submission.trigger,
         "state": submission.state.value,
@@ -201,7 +207,8 @@ def decode_submission(row: Row) -> Submission:
     """Read a submission's row.
 
     Raises:
-        LedgerError: The row was edited, or written by a newer version of the app.
+        NewerRow: A newer version of the app wrote the row.
+        LedgerError: The row was edited and cannot be read.
     """
     values = row.values
     submission_id = row.key.removeprefix("sub:")

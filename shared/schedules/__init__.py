@@ -1,1 +1,1 @@
-"""When a schedule has its occurrences, without I/O."""
+"""The occurrences of schedules, without I/O."""

@@ -1,11 +1,11 @@
-"""Five-field cron expressions, read as Debian's cron reads them (`cronsim`), in any zone.
+"""Cron expressions of five fields, with the rules of Debian's cron (`cronsim`), in any time zone.
 
-Day of month and day of week must both match when one of them begins with `*`; else either is enough.
+If the day of month or the day of week begins with `*`, both must match. Otherwise one of them is enough.
 
-A fixed hour field keeps wall-clock time: the expression names wall times, and `zones` says which instants they
-mean. With `*` or `*/n` for the hour the expression follows elapsed time: every minute that really passes is looked at,
-and fires when the clock then shows what the expression names. So an hour that comes twice fires in both, and one that
-is left out fires in none.
+An expression with a fixed hour keeps wall-clock time. `zones` decides which instant a wall time stands for. An
+expression with `*` or `*/n` as its hour follows elapsed time: each minute that passes is an occurrence if the clock
+matches the expression. So an hour that the clock repeats has its occurrences twice, and an hour that the clock skips
+has none.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from shared.schedules.zones import (
 )
 
 MAX_LENGTH = 500
-"""Characters: 60 minutes, 24 hours and 31 days written out one by one fit."""
+"""Characters of an expression. Lists of all 60 minutes, 24 hours and 31 days fit."""
 
 MACROS = {
     "@YEARLY": "0 0 1 1 *",
@@ -59,18 +59,16 @@ _SECOND = timedelta(seconds=1)
 
 @dataclass(frozen=True, slots=True)
 class Cron:
-    """A five-field cron expression: minute, hour, day of month, month, day of week.
-
-    Attributes:
-        expression: The five fields, upper case, with one space between them; a macro is written out.
-        zone: Whose wall clock is read.
+    """A cron expression of five fields: minute, hour, day of month, month, day of week.
 
     Raises:
-        ValueError: Not five fields, a field cannot be read, or no day ever matches.
+        ValueError: The expression does not have five fields, a field is not valid, or no day ever matches.
     """
 
     expression: str
+    """The five fields in upper case, with one space between them. A macro is replaced by its fields."""
     zone: ZoneInfo = field(default=UTC_ZONE, kw_only=True)
+    """The time zone of the wall clock."""
 
     def __post_init__(self) -> None:
         if len(self.expression) > MAX_LENGTH:
@@ -86,32 +84,32 @@ class Cron:
         try:
             next(CronSim(self.expression, _SOME_DAY))
         except (CronSimError, StopIteration):
-            # Each field can be read, so together they name no day: February 30, or a fifth Monday
-            # on the 2nd.
+            # Each field is valid, so the combination is not: February 30, or a fifth Monday on the 2nd.
             raise ValueError(
-                "the expression can never fire: no day has that day of month, month and day of week"
+                "the expression can never fire: no day has that day of month, month and day of week; "
+                "change one of these fields"
             ) from None
 
     @staticmethod
     def _check_each(fields: list[str]) -> None:
-        """Read each field with the others open, so that a mistake is told of the field it is in."""
+        """Check each field with `*` for the others, so that the error names the field."""
         for position, (name, allowed) in enumerate(_FIELDS.items()):
             alone = ["*"] * len(fields)
             alone[position] = fields[position]
             try:
                 CronSim(" ".join(alone), _SOME_DAY)
-            # ValueError: int() refuses numbers of thousands of digits.
+            # cronsim passes on the ValueError of int() for numbers of thousands of digits.
             except (CronSimError, ValueError):
                 raise ValueError(
-                    f"the field {name} cannot be read; allowed are {allowed}, *, "
+                    f"the field {name} is not valid; allowed are {allowed}, *, "
                     "lists with commas, ranges from low to high with -, and steps with /"
                 ) from None
 
     @property
     def definition(self) -> str:
-        """The rule in one line: equal rules have equal definitions."""
-        place = "" if self.zone.key == "UTC" else f" in {self.zone.key}"
-        return f"cron {self.expression}{place}"
+        """The rule as one line of text. Equal rules have equal definitions."""
+        zone = "" if self.zone.key == "UTC" else f" in {self.zone.key}"
+        return f"cron {self.expression}{zone}"
 
     @property
     def follows_elapsed_time(self) -> bool:
@@ -120,16 +118,16 @@ class Cron:
 
     @property
     def has_pattern(self) -> bool:
-        """A cron always names times of day."""
+        """A cron expression always has times of day."""
         return True
 
     @property
     def needs_anchor(self) -> bool:
-        """A cron is never counted from anything."""
+        """A cron expression does not depend on an anchor."""
         return False
 
     def forward(self, *, anchor: Anchor, after: datetime) -> Iterator[Planned]:  # noqa: ARG002 - as all rules
-        """Yield the occurrences later than an instant, oldest first; several may land on one instant."""
+        """Yield the occurrences after an instant, oldest first. Several may have the same instant."""
         after = max(after, FIRST_INSTANT)
         if self.follows_elapsed_time:
             yield from self._elapsed_forward(after)
@@ -139,7 +137,7 @@ class Cron:
                 yield Planned(instant, wall)
 
     def backward(self, *, anchor: Anchor, until: datetime) -> Iterator[Planned]:  # noqa: ARG002 - as all rules
-        """Yield the occurrences up to an instant, newest first; several may land on one instant."""
+        """Yield the occurrences up to an instant, newest first. Several may have the same instant."""
         until = min(until, LAST_INSTANT)
         if self.follows_elapsed_time:
             yield from self._elapsed_backward(until)
@@ -155,7 +153,7 @@ class Cron:
         after: datetime,
         until: datetime,
     ) -> Iterator[MissingDay]:
-        """Yield the days that the day-of-month field names and the months of a span do not have."""
+        """Yield the days of the day-of-month field that the months of a period do not have."""
         fields = CronSim(self.expression, _SOME_DAY)
         if self.expression.split()[2].startswith("*") or max(fields.days) <= 28:
             return
@@ -170,7 +168,7 @@ class Cron:
             month = (month + 31 * _DAY).replace(day=1)
 
     def unshown_walls(self, *, after: datetime, until: datetime) -> Iterator[datetime]:
-        """Yield the wall times that the expression names in a span, and that a jump of the clock leaves out."""
+        """Yield the wall times of the expression in a period that have no occurrence, because the clock skips them."""
         if self.follows_elapsed_time:
             last = wall_of(min(until, LAST_INSTANT), self.zone)
             for wall in self._walls_after(wall_of(after, self.zone)):
@@ -180,17 +178,17 @@ class Cron:
                     yield wall
 
     def _walls_after(self, wall: datetime) -> Iterator[datetime]:
-        """Yield the wall times that the expression names, after one, oldest first."""
+        """Yield the wall times of the expression after a wall time, oldest first."""
         return _within_the_calendar(CronSim(self.expression, wall))
 
     def _walls_until(self, wall: datetime) -> Iterator[datetime]:
-        """Yield the wall times that the expression names, up to one, newest first."""
-        # Backwards, cronsim begins strictly before the time it is given.
+        """Yield the wall times of the expression up to a wall time, newest first."""
+        # Backwards, cronsim begins strictly before the given time.
         start = wall.replace(microsecond=0) + _SECOND
         return _within_the_calendar(CronSim(self.expression, start, reverse=True))
 
     def _elapsed_forward(self, after: datetime) -> Iterator[Planned]:
-        """Go through the spans of one offset after an instant: in each the wall clock runs evenly."""
+        """Yield the occurrences after an instant, period by period: each period has one offset from UTC."""
         now, wall = after, wall_of(after, self.zone)
         while True:
             offset = offset_at(now, self.zone)
@@ -205,12 +203,11 @@ class Cron:
             else:
                 return
             now = transition(now, changed, self.zone)
-            wall = (
-                wall_of(now, self.zone) - _SECOND
-            )  # cronsim begins strictly after the time it is given
+            # cronsim begins strictly after the given time.
+            wall = wall_of(now, self.zone) - _SECOND
 
     def _elapsed_backward(self, until: datetime) -> Iterator[Planned]:
-        """Go through the spans of one offset up to an instant, backwards."""
+        """Yield the occurrences up to an instant backwards, period by period: each period has one offset from UTC."""
         now = until
         while True:
             offset = offset_at(now, self.zone)
@@ -227,32 +224,34 @@ class Cron:
             now = transition(changed, now, self.zone) - _SECOND
 
     def _first_other(self, instants: tuple[datetime, ...], offset: timedelta) -> datetime | None:
-        """Return the first of some instants at which the clocks have another offset.
-
-        A day beside both ends of a step is looked at too: an hour that comes twice may lie there, and the offset be
-        the same again at the other end, half a year or more away.
-        """
+        """Return the first of some instants at which the zone has another offset, or None."""
+        # The callers also pass a day after the start and a day before the end of a step. The step may be half a year
+        # long, with a repeated hour near one end and the same offset at both ends.
         return next((one for one in instants if offset_at(one, self.zone) != offset), None)
 
 
 def _within_the_calendar(walls: Iterator[datetime]) -> Iterator[datetime]:
-    """Yield wall times up to the first that is too near an end of the calendar to be an instant in every zone."""
+    """Yield wall times as long as they are instants of the calendar in every zone."""
     try:
         for wall in walls:
             if not _FIRST_WALL < wall < _LAST_WALL:
                 return
             yield wall
-    except OverflowError:  # cronsim itself went beyond the end
+    except OverflowError:  # cronsim itself left the calendar
         return
 
 
 def _written_out(expression: str) -> str:
-    """Return the fields that a macro stands for; anything else as it is."""
+    """Return the fields that a macro stands for, or any other expression as it is.
+
+    Raises:
+        ValueError: The macro is not known.
+    """
     if not expression.startswith("@"):
         return expression
     if expression == "@REBOOT":
         raise ValueError(
-            "@reboot is no time; for a run when the app first sees the schedule, write run_at_start: true"
+            "@reboot is not a time; for a run when the app registers the trigger, write run_at_start: true"
         )
     if expression not in MACROS:
         known = ", ".join(sorted(macro.lower() for macro in MACROS))

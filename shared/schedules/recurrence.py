@@ -1,9 +1,12 @@
-"""Every so many minutes, hours, days, weeks or months, counted from an anchor.
+"""Rules with an interval of minutes, hours, days, weeks or months, counted from an anchor.
 
-Minutes and hours follow elapsed time. Days, weeks and months keep wall-clock time: their periods are numbered (days
-and weeks since 0001-01-01, weeks from Monday; months as 12 * year + month), every `interval`-th one from the anchor's
-own counts, and in each of those every day and every time of day that the rule names. The next occurrence is computed
-from the period's number, however far the anchor is.
+Minutes and hours follow elapsed time. Days, weeks and months keep wall-clock time:
+
+- All periods are numbered: days and weeks since 0001-01-01 (weeks begin on Monday), months as 12 * year + month.
+- Every `interval`-th period has occurrences, counted from the period of the anchor.
+- Such a period has an occurrence for each day and each time of day of the rule.
+
+The next occurrence is calculated from the number of the period, so that an old anchor costs no more than a new one.
 """
 
 from __future__ import annotations
@@ -19,10 +22,10 @@ from shared.schedules.rule import FIRST_INSTANT, LAST_INSTANT, UTC_ZONE, Anchor,
 from shared.schedules.zones import instant_of, last_wall_until, wall_of
 
 MAX_INTERVAL = 100_000
-"""Above Logic Apps' largest (72,000 minutes), far below what a timedelta holds, in weeks too."""
+"""More than Logic Apps allows (72,000 minutes), and far less than a timedelta can hold, also in weeks."""
 
 LAST_DAY = -1
-"""The last day of a month, among `month_days`."""
+"""Stands for the last day of a month in `month_days`."""
 
 
 class Frequency(StrEnum):
@@ -33,7 +36,7 @@ class Frequency(StrEnum):
     HOUR = "hour"
     """60 minutes."""
     DAY = "day"
-    """A day of the calendar, whatever its length."""
+    """A day of the calendar. It may have 23 or 25 hours."""
     WEEK = "week"
     """From Monday to Sunday."""
     MONTH = "month"
@@ -41,52 +44,52 @@ class Frequency(StrEnum):
 
 
 ELAPSED = frozenset({Frequency.MINUTE, Frequency.HOUR})
-"""The frequencies that follow elapsed time; the others keep wall-clock time."""
+"""The frequencies that follow elapsed time. The others keep wall-clock time."""
 
 WEEK_DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recurrence:
-    """Every `interval` units, counted from an anchor.
-
-    Attributes:
-        frequency: The unit.
-        interval: How many units lie between two periods that count, 1 to `MAX_INTERVAL`.
-        zone: Whose wall clock is kept.
-        times: Times of day, in order; empty for the anchor's own. Only for day, week and month.
-        week_days: 0 for Monday to 6, in order; empty for the anchor's own. Only for week.
-        month_days: 1 to 31, and -1 for the last; empty for the anchor's own. Only for month. A month without such a
-            day has no occurrence for it.
+    """A rule with an interval, counted from an anchor.
 
     Raises:
         ValueError: The interval is out of its range.
     """
 
     frequency: Frequency
+    """The unit of the interval."""
     interval: int = 1
+    """The number of units between two periods with occurrences, 1 to `MAX_INTERVAL`."""
     zone: ZoneInfo = field(default=UTC_ZONE)
+    """The time zone of the wall clock."""
     times: tuple[time, ...] = ()
+    """The times of day, in order. Empty: that of the anchor. Only for day, week and month."""
     week_days: tuple[int, ...] = ()
+    """The days of the week, from 0 for Monday to 6, in order. Empty: that of the anchor. Only for week."""
     month_days: tuple[int, ...] = ()
+    """The days of the month: 1 to 31, and -1 for the last. Empty: that of the anchor. Only for month.
+
+    A month without such a day has no occurrence for it.
+    """
 
     def __post_init__(self) -> None:
         if not 1 <= self.interval <= MAX_INTERVAL:
-            raise ValueError(f"interval must be from 1 to {MAX_INTERVAL}")
+            raise ValueError(f"interval is {self.interval}; it must be from 1 to {MAX_INTERVAL}")
 
     @property
     def follows_elapsed_time(self) -> bool:
-        """Whether a change of the clocks leaves the distance between occurrences as it is."""
+        """Whether the time between two occurrences stays the same when the clock changes."""
         return self.frequency in ELAPSED
 
     @property
     def has_pattern(self) -> bool:
-        """Whether it names days or times of day, and not only a distance."""
+        """Whether the rule has days or times of day, and not only an interval."""
         return bool(self.times or self.week_days or self.month_days)
 
     @property
     def needs_anchor(self) -> bool:
-        """Whether another anchor would give other instants."""
+        """Whether another anchor gives other occurrences."""
         match self.frequency:
             case Frequency.DAY:
                 complete = bool(self.times)
@@ -100,7 +103,7 @@ class Recurrence:
 
     @property
     def definition(self) -> str:
-        """The rule in one line: equal rules have equal definitions."""
+        """The rule as one line of text. Equal rules have equal definitions."""
         units = self.frequency.value if self.interval == 1 else f"{self.frequency.value}s"
         parts = [f"every {self.interval} {units}"]
         if self.week_days:
@@ -115,7 +118,7 @@ class Recurrence:
         return " ".join(parts)
 
     def forward(self, *, anchor: Anchor, after: datetime) -> Iterator[Planned]:
-        """Yield the occurrences later than an instant, oldest first; several may land on one instant."""
+        """Yield the occurrences after an instant, oldest first. Several may have the same instant."""
         after = max(after, FIRST_INSTANT)
         if self.follows_elapsed_time:
             count = (after - anchor.instant) // self._step + 1
@@ -123,12 +126,12 @@ class Recurrence:
             return
         wall = wall_of(after, self.zone)
         for one in self._walls(anchor.wall, wall, forward=True):
-            # What means an instant after `after` is beyond the wall clock's reading then: see `shared.schedules.zones`.
+            # A wall time whose instant is after `after` is later than the wall clock at `after`: see `zones`.
             if one > wall and (instant := instant_of(one, self.zone)) > after:
                 yield Planned(instant, one)
 
     def backward(self, *, anchor: Anchor, until: datetime) -> Iterator[Planned]:
-        """Yield the occurrences up to an instant, newest first; several may land on one instant."""
+        """Yield the occurrences up to an instant, newest first. Several may have the same instant."""
         until = min(until, LAST_INSTANT)
         if self.follows_elapsed_time:
             count = (until - anchor.instant) // self._step
@@ -142,7 +145,7 @@ class Recurrence:
     def missing_days(
         self, *, anchor: Anchor, after: datetime, until: datetime
     ) -> Iterator[MissingDay]:
-        """Yield the days that the rule names and the months of a span do not have."""
+        """Yield the days of the rule that the months of a period do not have."""
         if self.frequency is not Frequency.MONTH:
             return
         last = self._period(wall_of(min(until, LAST_INSTANT), self.zone).date())
@@ -156,12 +159,12 @@ class Recurrence:
                     yield MissingDay(date(year, month + 1, 1), day)
 
     def unshown_walls(self, *, after: datetime, until: datetime) -> Iterator[datetime]:  # noqa: ARG002 - as all rules
-        """There are none: what keeps wall-clock time is moved to the end of the gap."""
+        """Return nothing: an occurrence in a gap of the clock is moved to the end of the gap."""
         return iter(())
 
     @property
     def _step(self) -> timedelta:
-        """The time between two occurrences that follow elapsed time."""
+        """The time between two occurrences, if the rule follows elapsed time."""
         return timedelta(**{f"{self.frequency.value}s": self.interval})
 
     def _counted(self, anchor: Anchor, count: int, direction: int) -> Iterator[Planned]:
@@ -176,7 +179,7 @@ class Recurrence:
             count += direction
 
     def _walls(self, anchor: datetime, start: datetime, *, forward: bool) -> Iterator[datetime]:
-        """Yield the wall times of the period that holds `start` and of all that follow in a direction."""
+        """Yield the wall times of the period that contains `start` and of all further periods in a direction."""
         times = self.times or (anchor.time(),)
         order = slice(None, None, 1 if forward else -1)
         for period in self._periods(anchor, start, forward=forward):
@@ -185,7 +188,7 @@ class Recurrence:
                     yield datetime.combine(day, one)
 
     def _periods(self, anchor: datetime, start: datetime, *, forward: bool) -> Iterator[int]:
-        """Yield the numbers of the periods that count, from that of `start` on; without an end in reach."""
+        """Yield the numbers of the periods with occurrences, from that of `start` to the end of the calendar."""
         origin = self._period(anchor.date())
         count = (self._period(start.date()) - origin) // self.interval
         bound = self._period((LAST_INSTANT if forward else FIRST_INSTANT).date())
@@ -207,7 +210,7 @@ class Recurrence:
                 return day.toordinal()
 
     def _days(self, period: int, anchor: datetime) -> list[date]:
-        """Return the days of a period that the rule names, in order."""
+        """Return the days of a period that have occurrences, in order."""
         if self.frequency is Frequency.MONTH:
             year, month = divmod(period, 12)
             length = monthrange(year, month + 1)[1]

@@ -1,6 +1,6 @@
-"""What a schedule's rule is: something that names instants, forwards and backwards from any moment.
+"""The interface of a schedule's rule. A rule gives occurrences, forwards and backwards from any instant.
 
-A rule has no beginning: it goes back beyond its anchor. `schedule` says from when on and until when it counts.
+A rule has no beginning: it also gives occurrences before its anchor. `schedule` adds the beginning and the end.
 """
 
 from __future__ import annotations
@@ -14,73 +14,69 @@ UTC_ZONE = ZoneInfo("UTC")
 
 FIRST_INSTANT = datetime(1, 1, 3, tzinfo=UTC)
 LAST_INSTANT = datetime(9999, 12, 20, tzinfo=UTC)
-"""Beyond these, a wall time of some zone or the end of a week is outside the calendar."""
+"""Outside of these, the wall time in some zone or the end of a week is beyond Python's calendar."""
 
 
 class Anchor(NamedTuple):
-    """What a recurrence is counted from.
-
-    Attributes:
-        instant: In UTC.
-        wall: What the rule's own wall clock shows then, or what the file says that it shows.
-    """
+    """The origin that a recurrence is counted from."""
 
     instant: datetime
+    """The origin in UTC."""
     wall: datetime
+    """The origin on the rule's wall clock. If the file gives it as a local time, it is that time."""
 
 
 class Planned(NamedTuple):
-    """An occurrence.
-
-    Attributes:
-        time: The instant, in UTC.
-        wall: The wall time that it stands for; the clock may never show that one.
-    """
+    """An occurrence that a rule gives."""
 
     time: datetime
+    """The instant in UTC."""
     wall: datetime
+    """The wall time of the rule. In a gap of the clock it does not exist."""
 
 
 class MissingDay(NamedTuple):
-    """A day that a rule names and a month does not have: the 31st of June."""
+    """A day of a rule that a month does not have, such as June 31."""
 
     month: date
+    """The first day of the month."""
     day: int
+    """The number of the day."""
 
 
 class Rule(Protocol):
-    """Names instants."""
+    """Gives the occurrences of a schedule."""
 
     @property
     def zone(self) -> ZoneInfo:
-        """Whose wall clock the rule reads."""
+        """The time zone of the rule."""
 
     @property
     def definition(self) -> str:
-        """The rule in one line: equal rules have equal definitions."""
+        """The rule as one line of text. Equal rules have equal definitions."""
 
     @property
     def follows_elapsed_time(self) -> bool:
-        """Whether a change of the clocks leaves the distance between occurrences as it is."""
+        """Whether the time between two occurrences stays the same when the clock changes."""
 
     @property
     def has_pattern(self) -> bool:
-        """Whether it names days or times of day, and not only a distance."""
+        """Whether the rule has days or times of day, and not only an interval."""
 
     @property
     def needs_anchor(self) -> bool:
-        """Whether another anchor would give other instants."""
+        """Whether another anchor gives other occurrences."""
 
     def forward(self, *, anchor: Anchor, after: datetime) -> Iterator[Planned]:
-        """Yield the occurrences later than an instant, oldest first; several may land on one instant."""
+        """Yield the occurrences after an instant, oldest first. Several may have the same instant."""
 
     def backward(self, *, anchor: Anchor, until: datetime) -> Iterator[Planned]:
-        """Yield the occurrences up to an instant, newest first; several may land on one instant."""
+        """Yield the occurrences up to an instant, newest first. Several may have the same instant."""
 
     def missing_days(
         self, *, anchor: Anchor, after: datetime, until: datetime
     ) -> Iterator[MissingDay]:
-        """Yield the days that the rule names and the months of a span do not have."""
+        """Yield the days of the rule that the months of a period do not have."""
 
     def unshown_walls(self, *, after: datetime, until: datetime) -> Iterator[datetime]:
-        """Yield the wall times that the rule names in a span, that no clock shows, and that are not made up for."""
+        """Yield the wall times of the rule in a period that have no occurrence, because the clock skips them."""

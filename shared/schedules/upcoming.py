@@ -1,4 +1,4 @@
-"""What a schedule will do: its next occurrences, and what is moved or dropped on the way, and why."""
+"""The next occurrences of a schedule, and those that are moved or dropped, with the reasons."""
 
 from __future__ import annotations
 
@@ -16,57 +16,47 @@ from shared.schedules.zones import comes_twice, exists, instant_of, wall_of
 
 MAX_COUNT = 10_000
 MAX_DROPPED = 200
-"""A schedule of every minute has 1,440 occurrences on an excluded day; nobody reads more of them than this."""
+"""Dropped occurrences in one answer. A schedule of every minute has 1,440 on a single excluded day."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Upcoming:
-    """An occurrence that runs.
-
-    Attributes:
-        time: The instant, in UTC.
-        local: The same in the schedule's zone.
-        moved_from: The wall time that it stands for, when the clock never shows that one.
-        note: What is special about it.
-    """
+    """An occurrence that starts a run."""
 
     time: datetime
+    """The instant in UTC."""
     local: datetime
+    """The instant in the schedule's time zone."""
     moved_from: datetime | None = None
+    """The wall time of the rule, if the clock skips it and the occurrence is moved."""
     note: str | None = None
+    """The reason, if the clock skips or repeats the wall time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dropped:
-    """What the rule names and does not run.
-
-    Attributes:
-        local: The wall time, or the day that a month does not have.
-        time: The instant, where there is one.
-        reason: Why.
-    """
+    """An occurrence of the rule that does not start a run."""
 
     local: str
+    """The wall time, or the day that a month does not have."""
     time: datetime | None
+    """The instant, or None if the wall time or the day does not exist."""
     reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outlook:
-    """What a schedule will do.
-
-    Attributes:
-        time_zone: The schedule's zone.
-        occurrences: What runs, in order.
-        dropped: What does not, up to the last of these, at most `MAX_DROPPED`.
-    """
+    """The next occurrences of a schedule."""
 
     time_zone: str
+    """The schedule's time zone."""
     occurrences: tuple[Upcoming, ...]
+    """The occurrences that start runs, in order."""
     dropped: tuple[Dropped, ...]
+    """The occurrences that do not, up to the last one that does. At most `MAX_DROPPED`."""
 
     def to_json(self) -> dict[str, Any]:
-        """Return it for machines."""
+        """Return the occurrences as JSON."""
         return {
             "time_zone": self.time_zone,
             "occurrences": [
@@ -94,13 +84,13 @@ def look_ahead(schedule: Schedule, *, anchor: datetime, since: datetime, count: 
 
     Args:
         schedule: The schedule.
-        anchor: The trigger's first sight, cut to the minute; where it is not known, what to take for it.
-        since: From when on, itself included.
-        count: How many; fewer when the schedule ends.
+        anchor: The registration of the trigger, cut to the minute, or an assumed one.
+        since: The earliest instant. It is included.
+        count: The number of occurrences. If the schedule ends, there are fewer.
     """
     after = since - timedelta.resolution
     if schedule.needs_anchor:
-        after = max(after, anchor)  # a first sight is no occurrence by itself
+        after = max(after, anchor)  # the registration itself is not an occurrence
     times = list(
         islice(schedule.occurrences(anchor=anchor, after=after, until=LAST_INSTANT), count)
     )
@@ -113,8 +103,8 @@ def look_ahead(schedule: Schedule, *, anchor: datetime, since: datetime, count: 
             chain(
                 _excluded_or_merged(schedule, anchor, after, until),
                 _without_instant(schedule, anchor, after, until),
-                # Without an occurrence there is no end to look for these.
-                _left_out(schedule, after, until) if times else (),
+                # Without an occurrence this search has no end.
+                _skipped_by_clock(schedule, after, until) if times else (),
             ),
             MAX_DROPPED,
         )
@@ -131,12 +121,12 @@ def _excluded_or_merged(
 ) -> Iterator[Dropped]:
     last: datetime | None = None
     for one in schedule.planned(anchor=anchor, after=after, until=until):
-        span = schedule.exclusions.hit(one.time, schedule.zone)
+        days = schedule.exclusions.hit(one.time, schedule.zone)
         local = one.wall.replace(fold=0).isoformat()
-        if span is not None:
-            yield Dropped(local=local, time=one.time, reason=f"excluded: {print_days(span)}")
+        if days is not None:
+            yield Dropped(local=local, time=one.time, reason=f"excluded: {print_days(days)}")
         elif one.time == last:
-            reason = "it lands on the same instant as another occurrence, because the clock is put forward"
+            reason = "another occurrence has the same instant, because the clock is put forward"
             yield Dropped(local=local, time=one.time, reason=reason)
         last = one.time
 
@@ -153,7 +143,7 @@ def _without_instant(
         yield Dropped(local=f"{month:%Y-%m}-{day}", time=None, reason=reason)
 
 
-def _left_out(schedule: Schedule, after: datetime, until: datetime) -> Iterator[Dropped]:
+def _skipped_by_clock(schedule: Schedule, after: datetime, until: datetime) -> Iterator[Dropped]:
     for wall in schedule.rule.unshown_walls(after=after, until=until):
         reason = "the clock is put forward over it"
         yield Dropped(local=wall.isoformat(), time=None, reason=reason)

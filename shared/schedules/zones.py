@@ -1,10 +1,10 @@
-"""Time zones by IANA or Windows name, and what a wall clock's reading means in one.
+"""Time zones by IANA or Windows name, and the instants of wall times in them.
 
-A *wall time* is what a clock on the wall shows: a naive datetime. Two rules decide where it does not name exactly
-one instant:
+A *wall time* is the time that a clock in a zone shows: a naive datetime. Two rules apply if it is not exactly one
+instant:
 
-- A wall time that does not exist (the clock was put forward over it) means the first instant after the gap.
-- A wall time that comes twice (the clock was put back) means the first of the two instants.
+- A wall time in a gap (the clock is put forward over it) stands for the first instant after the gap.
+- A wall time that the clock shows twice (the clock is put back) stands for the first of the two instants.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _OBSOLETE = {
     "Kamchatka Standard Time": "Asia/Kamchatka",
     "Mid-Atlantic Standard Time": "Etc/GMT+2",
 }
-"""Windows names that SDK v1's `TimeZone` and Logic Apps still have, and CLDR's table has no more."""
+"""Windows names that SDK v1's `TimeZone` and Logic Apps have, and that are missing in CLDR's table."""
 
 
 @cache
@@ -27,13 +27,13 @@ def find_zone(name: str) -> ZoneInfo:
     """Return the zone of an IANA name (`Europe/Berlin`) or a Windows name (`Pacific Standard Time`).
 
     Raises:
-        ValueError: There is no such zone; the message has the nearest names, never the name itself.
+        ValueError: There is no such zone. The message has similar names, never the name itself.
     """
     zone = _iana(name) or _iana(_windows(name))
     if zone is None:
         raise ValueError(
             "there is no such time zone"
-            + _nearest(name)
+            + _similar_names(name)
             + "; write an IANA name such as Europe/Berlin, "
             "or a Windows name such as Pacific Standard Time"
         )
@@ -41,25 +41,26 @@ def find_zone(name: str) -> ZoneInfo:
 
 
 def _iana(name: str) -> ZoneInfo | None:
-    # The system's database also holds `localtime` and `posixrules`, which differ from machine to machine; all IANA
-    # names begin with a capital letter.
+    # The system's database also has `localtime` and `posixrules`, which differ from machine to machine. All IANA names
+    # begin with a capital letter.
     if not name[:1].isupper():
         return None
     try:
         return ZoneInfo(name)
-    except (ValueError, OSError, LookupError):  # not a key; a folder such as Europe; unknown
+    except (ValueError, OSError, LookupError):  # not a key, a folder such as Europe, or unknown
         return None
 
 
 def _windows(name: str) -> str:
-    """Return the IANA name of a Windows name by CLDR's table, or nothing."""
-    # Late: only those who use Windows names pay for the table.
+    """Return the IANA name of a Windows name by CLDR's table, or an empty text."""
+    # Imported here, so that only files with Windows names pay for the table.
     from tzlocal.windows_tz import win_tz
 
     return win_tz.get(name) or _OBSOLETE.get(name, "")
 
 
-def _nearest(name: str) -> str:
+def _similar_names(name: str) -> str:
+    """Return ` (did you mean x or y?)` with similar names of zones, or an empty text."""
     from difflib import get_close_matches
     from zoneinfo import available_timezones
 
@@ -67,7 +68,7 @@ def _nearest(name: str) -> str:
 
     names = sorted({*available_timezones(), *win_tz, *_OBSOLETE})
     known = {one.lower(): one for one in names if one[0].isupper()}
-    # By the last part too, since people remember the city: `Berlin`, `CET/Berlin`.
+    # The last part is compared too, because people remember the city: `Berlin`, `CET/Berlin`.
     cities = {one.rpartition("/")[2]: one for one in known if "/" in one}
     wanted = name.lower()
     near = [known[one] for one in get_close_matches(wanted, known, n=3, cutoff=0.7)]
@@ -82,44 +83,50 @@ def wall_of(instant: datetime, zone: ZoneInfo) -> datetime:
 
 
 def instant_of(wall: datetime, zone: ZoneInfo) -> datetime:
-    """Return the instant, in UTC, that a wall time means by the rules above.
+    """Return the instant in UTC that a wall time stands for, by the rules above.
 
     Raises:
-        OverflowError: Near the ends of the calendar.
+        OverflowError: The instant is outside Python's calendar.
     """
     before = _offset(wall, zone, fold=0)
     instant = (wall - before).replace(tzinfo=UTC)
     after = _offset(wall, zone, fold=1)
     if after <= before:
-        return instant  # it exists; when it comes twice, fold 0 is the first time
+        return instant  # it exists, and fold 0 is the first of two instants
     early = (wall - after).replace(tzinfo=UTC)
     return transition(early, instant, zone)
 
 
 def exists(wall: datetime, zone: ZoneInfo) -> bool:
-    """Whether the clock ever shows a wall time."""
+    """Return whether the clock ever shows a wall time."""
     return _offset(wall, zone, fold=1) <= _offset(wall, zone, fold=0)
 
 
 def comes_twice(wall: datetime, zone: ZoneInfo) -> bool:
-    """Whether the clock shows a wall time twice."""
+    """Return whether the clock shows a wall time twice."""
     return _offset(wall, zone, fold=1) < _offset(wall, zone, fold=0)
 
 
 def last_wall_until(instant: datetime, zone: ZoneInfo) -> datetime:
-    """Return a wall time that none of those that mean this instant or an earlier one is beyond."""
+    """Return a bound: no wall time after it stands for this instant or an earlier one."""
     wall = wall_of(instant, zone)
     if not wall.fold:
         return wall
-    # The second time round: the walls of the first time that are still ahead of the clock lie in the past.
+    # The clock repeats this period. Its later wall times have already passed the first time.
     return wall.replace(fold=0) + _offset(wall, zone, fold=0) - _offset(wall, zone, fold=1)
 
 
 def transition(early: datetime, late: datetime, zone: ZoneInfo) -> datetime:
-    """Return the first second after `early`, up to `late`, in which the zone's offset is that of `late`.
+    """Return the first second after `early` in which the zone has the offset that it has at `late`.
 
-    Both are instants in UTC; if several transitions lie between, one of them is returned.
+    If several transitions are between the two instants, one of them is returned.
+
+    Args:
+        early: An instant in UTC with another offset.
+        late: A later instant in UTC.
+        zone: The time zone.
     """
+    # A binary search over the seconds between the two.
     offset = offset_at(late, zone)
     low, high = 0, -((early - late) // _SECOND)
     while high - low > 1:
@@ -132,7 +139,7 @@ def transition(early: datetime, late: datetime, zone: ZoneInfo) -> datetime:
 
 
 def offset_at(instant: datetime, zone: ZoneInfo) -> timedelta:
-    """Return how far the zone's clocks are ahead of UTC at an instant."""
+    """Return the offset of a zone from UTC at an instant."""
     return instant.astimezone(zone).utcoffset() or timedelta()
 
 

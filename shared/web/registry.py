@@ -170,7 +170,9 @@ class RouteEntry:
         """
         if self.query is None:
             return
-        unknown = sorted(given.keys() - set(self.query) - KEY_QUERY_NAMES)
+        # The host reads the names of its keys in any letter case.
+        others = given.keys() - set(self.query)
+        unknown = sorted(name for name in others if name.lower() not in KEY_QUERY_NAMES)
         if unknown:
             allowed = ", ".join(sorted(self.query)) or "none"
             raise InvalidRequest(

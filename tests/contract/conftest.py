@@ -1,4 +1,4 @@
-"""Every implementation of the table seam, made anew for each test."""
+"""Every implementation of `Table`, with a new table for each test."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from azure.data.tables import TableClient
 
 from local.standins.azurite import Azurite
-from local.standins.faulty_transport import FaultyTransport
+from local.standins.storage_faults import FaultyTransport
 from local.testing.memory_table import Fault, MemoryTable
 from shared.ledger.table.azure import CLIENT_OPTIONS, AzureTable
 from shared.ledger.table.protocol import Table
@@ -24,9 +24,9 @@ type MakeTable = Callable[..., Table]
     ]
 )
 def make_table(request: pytest.FixtureRequest) -> Iterator[MakeTable]:
-    """Give a function that opens the same new table, each time as another process would.
+    """Return a function that opens this test's table, each time as another process would.
 
-    Its `fault` is asked before each call and says what goes wrong with it.
+    Its argument `fault` returns the fault of a call by the call's name, or None.
     """
     if request.param == "memory":
         yield memory_tables()
@@ -57,7 +57,7 @@ def make_table(request: pytest.FixtureRequest) -> Iterator[MakeTable]:
 
 
 def memory_tables() -> MakeTable:
-    """Return what opens views of one memory table, each with faults of its own."""
+    """Return a function that opens views of one memory table, each with its own faults."""
     shared = MemoryTable()
 
     def open_memory(fault: Callable[[str], Fault | None] | None = None) -> Table:

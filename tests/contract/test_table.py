@@ -1,4 +1,4 @@
-"""What every table must do, and the traps of the service."""
+"""The rules of `Table`, over every implementation."""
 
 from __future__ import annotations
 

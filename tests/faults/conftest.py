@@ -1,4 +1,4 @@
-"""What the chaos tests share: a run on the test process's own Azurite."""
+"""Fixtures of the chaos tests: a run on the test process's own Azurite."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 import pytest
 
+from local.chaos.checks import Report
 from local.chaos.options import ChaosOptions
-from local.chaos.report import Report
 from local.chaos.run import run
 from local.standins.azurite import Azurite
 
@@ -18,7 +18,7 @@ type Chaos = Callable[[ChaosOptions], Report]
 
 @pytest.fixture
 def chaos(azurite: Azurite) -> Chaos:
-    """Give a function that makes a chaos run; its report is shown when the test fails."""
+    """Return a function that makes a chaos run and prints its report, which pytest shows if the test fails."""
 
     def make(options: ChaosOptions) -> Report:
         report = run(options, azurite=azurite, say=lambda text: None)

@@ -1,4 +1,4 @@
-"""A process is killed at each point of a submission's way; then the event comes again, and ticks run."""
+"""A process is killed at each crash point of a submission. Then its event is delivered again, and ticks run."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
+from local.chaos.checks import Report
 from local.chaos.options import CRASH_POINTS, ChaosOptions
-from local.chaos.report import Report
 
 pytestmark = [pytest.mark.azurite, pytest.mark.xdist_group("faults")]
 
@@ -18,16 +18,16 @@ SEARCHED = {
     "before_settle": True,
     "after_settle": False,
 }
-"""Whether a search is needed to know what became of it: whenever the claim is the last that the ledger knows."""
+"""Whether the app must search: it must if the claim is the last thing that the ledger has recorded."""
 
 
 @pytest.mark.parametrize("point", CRASH_POINTS)
-def test_a_process_that_is_killed_leaves_nothing_lost_and_nothing_doubled(
+def test_a_killed_process_leaves_no_event_lost_and_none_doubled(
     chaos: Callable[[ChaosOptions], Report], point: str
 ) -> None:
     report = chaos(ChaosOptions.crash_at(point))
-    assert report.counts.deaths == 1
-    assert report.book.injected == {f"crash: {point}": 1}
+    assert report.counts.crashes == 1
+    assert report.fault_log.injected == {f"crash: {point}": 1}
     assert (report.lost, report.doubled) == (0, 0)
     assert report.ok
     assert report.checks.states == {"finished": report.options.events}

@@ -1,4 +1,4 @@
-"""A search that lags: how old the newest run is that it sees says nothing of younger ones."""
+"""A lagging search: it shows older runs, but that says nothing about younger ones."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ import pytest
 from local.chaos.options import ChaosOptions
 from local.chaos.plan import facts_by_name, triggers_file
 from local.standins.identity import IdentityEndpoint
-from local.standins.workspace.faults import Fault, FaultKind
+from local.standins.workspace.faults import FaultKind, WorkspaceFault
 from local.standins.workspace.runs import Progress
 from local.standins.workspace.search import SearchMode, SearchVisibility
-from local.standins.workspace.server import Workspace
+from local.standins.workspace.server import WorkspaceStandIn
 from local.testing.app import Clock
 from local.testing.memory_table import MemoryTable
 from shared.app import App, compose
@@ -45,24 +45,24 @@ def stack() -> Iterator[ExitStack]:
 
 
 @pytest.fixture
-def workspace(stack: ExitStack, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Workspace:
-    """Give a workspace whose searches lag, on the test's clock."""
+def workspace(stack: ExitStack, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> WorkspaceStandIn:
+    """Return a workspace whose searches lag, on the test's clock."""
     identity = stack.enter_context(IdentityEndpoint())
     for name, value in identity.environment.items():
         monkeypatch.setenv(name, value)
-    workspace = Workspace(
+    workspace = WorkspaceStandIn(
         secret=identity.secret,
         clock=clock.now,
         token_clock=lambda: datetime.now(UTC),
         progress=Progress(),
     )
-    workspace.sight = SearchVisibility(mode=SearchMode.LAGGING, lag=LAG)
+    workspace.search_visibility = SearchVisibility(mode=SearchMode.LAGGING, lag=LAG)
     return stack.enter_context(workspace)
 
 
 @pytest.fixture
-def app(stack: ExitStack, clock: Clock, workspace: Workspace, tmp_path: Path) -> App:
-    """Give an app that calls it."""
+def app(stack: ExitStack, clock: Clock, workspace: WorkspaceStandIn, tmp_path: Path) -> App:
+    """Return an app that calls the workspace."""
     file = tmp_path / "triggers.yaml"
     endpoint = workspace.submit_url()
     options = ChaosOptions(events=1)
@@ -87,7 +87,7 @@ def blob(number: int, clock: Clock) -> BlobNotification:
 
 
 def tick_for(app: App, clock: Clock, span: timedelta) -> None:
-    """Tick once a minute."""
+    """Advance the clock by `span`, with one tick a minute."""
     for _ in range(int(span / timedelta(minutes=1))):
         clock.advance(minutes=1)
         app.tick()
@@ -95,11 +95,11 @@ def tick_for(app: App, clock: Clock, span: timedelta) -> None:
 
 @pytest.mark.parametrize("minutes", [0, 10, 25, 35, 39, 40, 41, 45, 90, 600])
 def test_a_run_that_a_lagging_search_cannot_show_yet_is_not_started_again(
-    app: App, clock: Clock, workspace: Workspace, minutes: int
+    app: App, clock: Clock, workspace: WorkspaceStandIn, minutes: int
 ) -> None:
     start(app.services, blob(1, clock))
     tick_for(app, clock, timedelta(minutes=minutes))
-    workspace.faults.add(Fault(fault_kind=FaultKind.DROP, accepted=True))
+    workspace.faults.add(WorkspaceFault(fault_kind=FaultKind.DROP, accepted=True))
     lost = start(app.services, blob(2, clock))
     assert isinstance(lost, Submission)
     assert lost.state is State.UNKNOWN
@@ -111,12 +111,12 @@ def test_a_run_that_a_lagging_search_cannot_show_yet_is_not_started_again(
     assert after.state in {State.FINISHED, State.HELD}
 
 
-def test_what_was_really_not_started_is_sent_again_when_the_search_would_have_shown_it(
-    app: App, clock: Clock, workspace: Workspace
+def test_a_run_that_was_not_started_is_sent_again_when_the_search_would_have_shown_it(
+    app: App, clock: Clock, workspace: WorkspaceStandIn
 ) -> None:
     start(app.services, blob(1, clock))
     tick_for(app, clock, timedelta(minutes=45))
-    workspace.faults.add(Fault(fault_kind=FaultKind.DROP, accepted=False))
+    workspace.faults.add(WorkspaceFault(fault_kind=FaultKind.DROP, accepted=False))
     lost = start(app.services, blob(2, clock))
     assert isinstance(lost, Submission)
     tick_for(app, clock, timedelta(minutes=45))

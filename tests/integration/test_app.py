@@ -15,7 +15,7 @@ from local.processes.host import HostOptions
 from local.stack import Stack
 from local.standins.azurite import Azurite
 from local.standins.identity import IdentityFault
-from local.standins.workspace.faults import Fault, FaultKind
+from local.standins.workspace.faults import FaultKind, WorkspaceFault
 from shared.web.registry import ROUTES
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.azurite, pytest.mark.runtime, pytest.mark.xdist_group(
 
 @pytest.fixture(scope="module")
 def stack(azurite: Azurite) -> Iterator[Stack]:
-    """Give the sample app, running, with function keys on and its timer at rest."""
+    """Return the running sample app, with function keys and without its timer."""
     keys = {"default": "the-default-key", "master": "the-master-key"}
     with Stack(ROOT, azurite=azurite, options=HostOptions(keys=keys, timers=False)) as running:
         yield running
@@ -34,7 +34,7 @@ def stack(azurite: Azurite) -> Iterator[Stack]:
 
 @pytest.fixture
 def open_stack(azurite: Azurite, tmp_path: Path) -> Iterator[Callable[..., Stack]]:
-    """Give a function that runs the app with settings, or triggers, of the test's own."""
+    """Return a function that runs the app with the test's own settings or triggers."""
     opened: list[Stack] = []
 
     def start(triggers: str | None = None, **settings: str | None) -> Stack:
@@ -65,7 +65,7 @@ def log(stack: Stack) -> str:
 
 
 def unused_connection() -> str:
-    """Return a connection string of a storage account that nobody serves."""
+    """Return a connection string of a storage account without a server."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -152,7 +152,7 @@ NAMES = [
 ]
 
 
-def test_blobs_start_runs_with_exactly_their_names_and_an_overwritten_one_again(
+def test_blobs_start_runs_with_exactly_their_names_and_an_overwritten_one_starts_another(
     stack: Stack,
 ) -> None:
     for name in NAMES:
@@ -168,7 +168,7 @@ def test_blobs_start_runs_with_exactly_their_names_and_an_overwritten_one_again(
     assert all(len(name) <= 1024 for name in NAMES)
 
 
-def test_a_blob_announced_again_starts_nothing_new(stack: Stack) -> None:
+def test_a_repeated_notification_starts_no_second_run(stack: Stack) -> None:
     name = "incoming/again.csv"
     stack.upload(name, b"1")
     stack.wait_until(lambda: name in paths(stack), what="run of the blob")
@@ -178,13 +178,13 @@ def test_a_blob_announced_again_starts_nothing_new(stack: Stack) -> None:
     assert paths(stack).count(name) == 1
 
 
-def test_a_vanished_blob_is_ignored_and_said_so(stack: Stack) -> None:
+def test_a_vanished_blob_is_ignored_and_logged(stack: Stack) -> None:
     stack.run_function("blob_new-data", given=f"{stack.container}/incoming/gone.csv")
     line = "ignores incoming/gone.csv: the blob has vanished"
     stack.wait_until(lambda: line in log(stack), what="record of the vanished blob")
 
 
-def test_event_grid_brings_news_of_blobs_too(open_stack: Callable[..., Stack]) -> None:
+def test_event_grid_notifications_start_runs_too(open_stack: Callable[..., Stack]) -> None:
     stack = open_stack(BLOB_SOURCE="event_grid")
     names = ["incoming/a +%41 b.csv", "incoming/plain.csv"]
     for name in names:
@@ -229,10 +229,10 @@ def test_with_the_ledger_down_every_function_fails_loudly_and_nothing_is_sent(
 def test_azure_ml_down_is_recorded_and_the_call_succeeds(open_stack: Callable[..., Stack]) -> None:
     stack = open_stack()
     stack.workspace.faults.add(
-        Fault(status=500),
-        Fault(fault_kind=FaultKind.DROP, accepted=True),
-        Fault(status=404),
-        Fault(status=429),
+        WorkspaceFault(status=500),
+        WorkspaceFault(fault_kind=FaultKind.DROP, accepted=True),
+        WorkspaceFault(status=404),
+        WorkspaceFault(status=429),
     )
     states = [stack.call("POST", CALL).json()["state"] for _ in range(5)]
     assert states == ["unknown", "unknown", "dead", "pending", "submitted"]
@@ -263,7 +263,7 @@ def test_a_template_that_fails_on_a_blob_makes_a_dead_submission(
     assert bodies(stack) == []
 
 
-def test_a_broken_file_keeps_every_function_from_starting_and_says_why(
+def test_with_a_broken_file_no_function_starts_and_the_error_says_why(
     open_stack: Callable[..., Stack],
 ) -> None:
     with pytest.raises(ChildFailed) as raised:
@@ -274,7 +274,7 @@ def test_a_broken_file_keeps_every_function_from_starting_and_says_why(
     assert f"triggers.yaml:{line}:15" in raised.value.output
 
 
-def test_a_missing_setting_keeps_every_function_from_starting_and_is_named(
+def test_with_a_missing_setting_no_function_starts_and_the_error_names_it(
     open_stack: Callable[..., Stack],
 ) -> None:
     with pytest.raises(ChildFailed) as raised:

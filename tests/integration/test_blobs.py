@@ -1,4 +1,4 @@
-"""HEADs on Azurite: names exactly as they are, facts as they are now, and errors that say what to do."""
+"""HEADs on Azurite: exact names, current facts, and errors that say how to fix them."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from azure.core.credentials import AccessTokenInfo, TokenRequestOptions
 from azure.storage.blob import BlobServiceClient, ContainerClient
 
 from local.standins.azurite import Azurite
-from local.standins.http_server import Answer, HttpServer, Request
+from local.standins.http_server import Answer, HttpServer, IncomingRequest
 from shared.clients.blob_storage import Blobs
 from shared.clients.identity import Tokens
-from shared.core.errors import SettingError, StorageUnavailable
+from shared.core.errors import SettingError, StorageUnavailable, Unavailable
 from shared.core.events import BlobFacts
 
 pytestmark = [pytest.mark.azurite, pytest.mark.xdist_group("azurite")]
@@ -69,7 +69,7 @@ def head(blobs: Blobs, container: ContainerClient, path: str) -> BlobFacts | Non
     ],
     ids=lambda name: name[:20].encode("ascii", "backslashreplace").decode(),
 )
-def test_a_name_is_asked_for_exactly(blobs: Blobs, container: ContainerClient, name: str) -> None:
+def test_a_name_is_requested_exactly(blobs: Blobs, container: ContainerClient, name: str) -> None:
     container.upload_blob(name, b"12345")
     facts = head(blobs, container, name)
     (listed,) = container.list_blobs()
@@ -109,7 +109,7 @@ def test_the_facts_are_those_of_the_blob_as_it_is_now(
         ({}, False),
     ],
 )
-def test_folder_markers_are_told_apart(
+def test_folder_markers_are_recognized(
     blobs: Blobs, container: ContainerClient, metadata: dict[str, str], folder: bool
 ) -> None:
     container.upload_blob("in", b"", metadata=metadata)
@@ -196,7 +196,7 @@ def test_a_key_that_is_refused_is_named_by_its_setting(
     assert key not in str(caught.value)
 
 
-def test_an_account_that_does_not_answer_is_worth_another_try() -> None:
+def test_an_account_that_does_not_answer_is_worth_a_retry() -> None:
     with HttpServer(lambda _: Answer()) as server:
         url = server.url
     connection = f"AccountName=a;AccountKey=d3Jvbmc=;BlobEndpoint={url}/a"
@@ -204,7 +204,7 @@ def test_an_account_that_does_not_answer_is_worth_another_try() -> None:
     with pytest.raises(StorageUnavailable) as caught:
         blobs.head("Data", "c", "a")
     blobs.close()
-    assert caught.value.worth_retrying
+    assert isinstance(caught.value, Unavailable)
     assert "(connection Data) did not answer" in str(caught.value)
 
 
@@ -220,8 +220,8 @@ def test_a_connection_that_is_not_set_is_a_clear_error() -> None:
         Blobs({}, tokens=TOKENS).head("Data", "c", "a")
 
 
-class StaticTokens(Tokens):
-    """A managed identity without an endpoint behind it."""
+class NamedTokens(Tokens):
+    """A managed identity without an endpoint."""
 
     def get_token_info(
         self, *scopes: str, options: TokenRequestOptions | None = None
@@ -229,12 +229,12 @@ class StaticTokens(Tokens):
         return AccessTokenInfo(f"token-for-{self.describe()}", 4_000_000_000)
 
     def for_client(self, client_id: str | None) -> Tokens:
-        return StaticTokens(self._environment, client_id=client_id)
+        return NamedTokens(self._environment, client_id=client_id)
 
 
 @pytest.fixture
 def certificate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
-    """Give a server's context for `localhost` that clients of this test trust."""
+    """Return a server's TLS context for `localhost` that clients of this test trust."""
     authority = trustme.CA()
     authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "ca.pem"))
@@ -255,7 +255,7 @@ def test_a_missing_role_is_named_with_the_identity(
 ) -> None:
     seen: list[str] = []
 
-    def refuse(request: Request) -> Answer:
+    def refuse(request: IncomingRequest) -> Answer:
         seen.append(request.headers["Authorization"])
         return Answer(status=403, headers={"x-ms-error-code": "AuthorizationPermissionMismatch"})
 
@@ -263,7 +263,7 @@ def test_a_missing_role_is_named_with_the_identity(
         settings = {"Data__blobServiceUri": f"https://localhost:{server.port}"}
         if client_id:
             settings |= {"Data__credential": "managedidentity", "Data__clientId": client_id}
-        tokens = StaticTokens({"IDENTITY_ENDPOINT": "x", "IDENTITY_HEADER": "y"})
+        tokens = NamedTokens({"IDENTITY_ENDPOINT": "x", "IDENTITY_HEADER": "y"})
         blobs = Blobs(settings, tokens=tokens, wait=timedelta())
         with pytest.raises(StorageUnavailable) as caught:
             blobs.head("Data", "c", "a")

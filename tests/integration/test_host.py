@@ -157,7 +157,7 @@ def test_a_chunked_body_arrives_whole(stack: Stack) -> None:
     assert answer.json()["body"] == "one two"
 
 
-def test_keys_are_wanted_before_any_python_runs(stack: Stack) -> None:
+def test_keys_are_checked_before_any_python_runs(stack: Stack) -> None:
     status = {
         "/api/v1/items/x": 401,
         "/api/v1/items/x?code=wrong": 401,
@@ -176,7 +176,7 @@ def test_keys_are_wanted_before_any_python_runs(stack: Stack) -> None:
     assert send_raw(stack, "GET", "/api/open").text == "open to all"
 
 
-def test_a_raising_function_answers_500_and_says_nothing(stack: Stack) -> None:
+def test_a_function_that_raises_answers_500_without_a_reason(stack: Stack) -> None:
     answer = stack.call("GET", "/api/v1/items/x?fail=1")
     assert (answer.status_code, answer.content) == (500, b"")
     stack.wait_until(
@@ -216,14 +216,14 @@ def test_a_container_that_comes_later_is_waited_for(stack: Stack) -> None:
     stack.wait_until(lambda: seen_by(stack, "blob_later") == ["deep/down.csv"], what="the blob")
 
 
-def test_event_grid_brings_blobs_through_the_webhook(stack: Stack) -> None:
+def test_event_grid_notifies_the_host_through_the_webhook(stack: Stack) -> None:
     for name in NAMES:
         stack.announce("blob_told", f"told/{name}")
     stack.wait_until(lambda: len(seen_by(stack, "blob_told")) == len(NAMES), what="blobs")
     assert sorted(seen_by(stack, "blob_told")) == sorted(f"told/{name}" for name in NAMES)
 
 
-def test_the_webhook_answers_the_handshake_and_refuses_strangers(stack: Stack) -> None:
+def test_the_webhook_answers_the_handshake_and_refuses_other_callers(stack: Stack) -> None:
     path = "/runtime/webhooks/blobs?functionName=Host.Functions.blob_told"
     event = {
         "eventType": "Microsoft.EventGrid.SubscriptionValidationEvent",

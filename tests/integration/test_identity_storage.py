@@ -1,4 +1,4 @@
-"""Storage by identity: ledger and HEAD with bearer tokens over TLS, as in the cloud; Azurite checks the claims."""
+"""Storage by identity: ledger and HEAD with bearer tokens over TLS, as in Azure. Azurite checks only their claims."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from azure.storage.blob import BlobServiceClient
 
 from local.standins.azurite import ACCOUNT, KEY, Azurite
 from local.standins.identity import IdentityEndpoint
-from local.standins.workspace.server import Workspace
+from local.standins.workspace.server import WorkspaceStandIn
 from shared.app import build
 from shared.core.events import BlobNotification
 from shared.core.submissions import State, Submission
@@ -35,7 +35,7 @@ triggers:
 
 @pytest.fixture
 def tls_azurite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Azurite]:
-    """Give an Azurite that speaks https and takes bearer tokens, with an authority that our clients trust."""
+    """Return an Azurite that speaks https and accepts bearer tokens, with an authority that our clients trust."""
     authority = trustme.CA()
     certificate = authority.issue_cert("127.0.0.1")
     ca, chain, key = (tmp_path / name for name in ("ca.pem", "chain.pem", "key.pem"))
@@ -59,7 +59,7 @@ def test_blobs_and_ledger_are_reached_with_one_token_for_storage(
         container.upload_blob("incoming/a +%41.csv", b"1")
     with (
         IdentityEndpoint() as identity,
-        Workspace(secret=identity.secret) as workspace,
+        WorkspaceStandIn(secret=identity.secret) as workspace,
     ):
         environment = {
             "TRIGGERS_FILE": str(file),

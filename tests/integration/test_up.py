@@ -1,4 +1,4 @@
-"""`dev.py up`, as the tutorial uses it: with the untouched sample, on this machine only."""
+"""`dev.py up` as in the tutorial: with the unchanged sample, on this machine only."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_the_tutorials_first_call_and_upload_start_runs_and_an_excluded_file_say
     assert not (running.app / ".local" / "settings.json").exists()
 
 
-def test_a_port_that_is_taken_is_said_before_anything_starts(tmp_path: Path) -> None:
+def test_a_port_that_is_taken_is_reported_before_anything_starts(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()

@@ -14,7 +14,7 @@ from local.testing.memory_table import Fault
 
 @pytest.fixture
 def make_bench(tmp_path: Path) -> Callable[..., Bench]:
-    """Give a function that makes an app from the text of some triggers."""
+    """Return a function that makes an app from the text of some triggers."""
 
     def make(
         triggers: str,
@@ -29,7 +29,7 @@ def make_bench(tmp_path: Path) -> Callable[..., Bench]:
 
 @pytest.fixture
 def write_triggers(tmp_path: Path) -> Callable[[str], Path]:
-    """Give a function that writes a triggers file from the text of some triggers."""
+    """Return a function that writes a triggers file from the text of some triggers."""
     return lambda triggers: write_file(tmp_path, triggers)
 
 

@@ -1,1 +1,1 @@
-"""A stand-in for an Azure ML workspace."""
+"""A stand-in for an Azure ML workspace, with published pipelines and run history."""

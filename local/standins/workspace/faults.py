@@ -1,4 +1,4 @@
-"""Faults that the workspace can be told: what a request gets instead of its true answer."""
+"""Faults of the workspace stand-in: the answers that requests get instead of the true ones."""
 
 from __future__ import annotations
 
@@ -10,71 +10,69 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from local.standins.http_server import Answer, Misbehaviour, Request, Wire
+from local.standins.http_server import Answer, IncomingRequest, Misbehaviour, Wire
 
 
 class FaultKind(StrEnum):
-    """How a fault answers."""
+    """The kind of answer that a fault gives."""
 
     ANSWER = "answer"
-    """An orderly answer: the fault's status, headers and body."""
+    """An orderly answer with the fault's status, headers and body."""
     DROP = "drop"
     """The connection ends without an answer."""
     RESET = "reset"
     """The connection is reset without an answer."""
     HANG = "hang"
-    """Nothing comes, then the connection ends."""
+    """No answer comes, and after a while the connection ends."""
     TRUNCATE = "truncate"
-    """The true answer's first half, then the connection ends."""
+    """The first half of the true answer, then the connection ends."""
     DRIP = "drip"
     """The true answer, byte by byte."""
     LATE = "late"
     """The true answer, after a while."""
     BROKEN_TLS = "broken_tls"
-    """A record that cannot be decrypted, then the connection ends; without TLS, bytes that are no HTTP."""
+    """A TLS record that cannot be decrypted, then the connection ends. Without TLS, bytes that are not HTTP."""
     NO_ID = "no_id"
     """The true answer without the run's id."""
 
 
-class Route(StrEnum):
-    """Which requests a fault is for."""
+class WorkspaceRoute(StrEnum):
+    """The requests that a fault is for."""
 
     SUBMIT = "submit"
+    """A request that starts a run."""
     STATUS = "status"
+    """A request for the status of a run."""
     SEARCH = "search"
+    """A search, or a listing of a pipeline's runs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fault:
-    """What one request gets.
+class WorkspaceFault:
+    """The fault that one request gets.
 
-    A submit is checked first: one that would be refused anyway is refused, and the fault waits for
-    the next.
-
-    Attributes:
-        manner: How it answers.
-        accepted: Whether the run is made. It always is in the manners that begin with the true
-            answer.
-        status: Status of an `answer`.
-        headers: Headers of an `answer` (`Retry-After`, `Location`).
-        body: Body of an `answer`: text as it is (HTML, cut JSON, nothing), a mapping as JSON; the
-            usual error body of the status when None.
-        seconds: How long it waits before the answer (`late`), hangs at most (`hang`), or pauses
-            between bytes (`drip`).
-        route: Which requests it is for.
+    The workspace checks a submit request first. If the request is invalid, it is refused, and the fault stays for the
+    next request.
     """
 
     fault_kind: FaultKind = FaultKind.ANSWER
+    """The kind of answer."""
     accepted: bool = False
+    """Whether the run is started. It always is with the kinds that begin with the true answer."""
     status: int = 500
+    """The status of an `ANSWER`."""
     headers: Mapping[str, str] = field(default_factory=dict)
+    """The headers of an `ANSWER`, such as `Retry-After` or `Location`."""
     body: str | dict[str, Any] | None = None
+    """The body of an `ANSWER`: text, or a mapping that is sent as JSON. None sends the status's usual error body."""
     seconds: float = 0.0
-    route: Route = Route.SUBMIT
+    """The wait before the answer (`LATE`), the longest wait (`HANG`), or the pause between two bytes (`DRIP`)."""
+    route: WorkspaceRoute = WorkspaceRoute.SUBMIT
+    """The requests that the fault is for."""
 
     @property
-    def makes_run(self) -> bool:
-        """Whether the run is made."""
+    def starts_run(self) -> bool:
+        """Whether the run is started."""
         return self.accepted or self.fault_kind in {
             FaultKind.TRUNCATE,
             FaultKind.DRIP,
@@ -83,8 +81,16 @@ class Fault:
         }
 
     def apply(self, answer: Callable[[], Answer]) -> Answer | Misbehaviour:
-        """Return what the request gets; `answer` makes the true answer, and the run with it."""
-        true = answer() if self.makes_run or self.route is not Route.SUBMIT else Answer(status=500)
+        """Return the answer that the request gets.
+
+        Args:
+            answer: Starts the run and returns the true answer.
+        """
+        true = (
+            answer()
+            if self.starts_run or self.route is not WorkspaceRoute.SUBMIT
+            else Answer(status=500)
+        )
         match self.fault_kind:
             case FaultKind.ANSWER:
                 return self._answer()
@@ -101,7 +107,7 @@ class Fault:
             return Answer(status=self.status, body=self.body.encode(), headers=headers)
         body = self.body
         if body is None:
-            body = error_body(self.status, "ServiceError", "a fault that was asked for")
+            body = error_body(self.status, "ServiceError", "an injected fault")
         return Answer.json(body, status=self.status, headers=self.headers)
 
     def _misbehave(self, wire: Wire, true: Answer) -> None:
@@ -112,10 +118,10 @@ class Fault:
             case FaultKind.HANG:
                 wire.wait(self.seconds)
             case FaultKind.TRUNCATE:
-                # Half of the body is missing; Content-Length promises the whole.
+                # Content-Length announces the whole body, but half of it is missing.
                 wire.send(data[: len(data) - len(true.body) // 2])
             case FaultKind.BROKEN_TLS:
-                # A record of application data (RFC 8446, 5.1) whose 32 bytes no key has made.
+                # A record of application data (RFC 8446, 5.1) with 32 bytes that no key has encrypted.
                 wire.send_below_tls(b"\x17\x03\x03\x00\x20" + bytes(32))
             case FaultKind.LATE:
                 if wire.wait(self.seconds):
@@ -132,7 +138,7 @@ class Fault:
 def error_body(
     status: int, code: str, message: str, *, details: list[str] | None = None
 ) -> dict[str, Any]:
-    """Make an error as the pipelines service writes it: ErrorResponse, PascalCase."""
+    """Return an error in the format of the pipelines service: ErrorResponse, PascalCase."""
     return {
         "Error": {
             "Code": code,
@@ -147,31 +153,33 @@ def error_body(
 
 
 class FaultPlan:
-    """The faults that are to come: a queue of single ones, and rules that stay. Thread-safe."""
+    """The faults of the next requests: a queue of single faults, and rules that stay. Thread-safe."""
 
     def __init__(self) -> None:
-        self._queue: deque[Fault] = deque()
-        self._rules: list[Callable[[Route, Request], Fault | None]] = []
+        self._queue: deque[WorkspaceFault] = deque()
+        self._rules: list[Callable[[WorkspaceRoute, IncomingRequest], WorkspaceFault | None]] = []
         self._lock = threading.Lock()
 
-    def add(self, *faults: Fault) -> None:
-        """Let the next requests fail, one fault each, in this order."""
+    def add(self, *faults: WorkspaceFault) -> None:
+        """Make the next requests fail, with one fault each, in this order."""
         with self._lock:
             self._queue.extend(faults)
 
-    def rule(self, decide: Callable[[Route, Request], Fault | None]) -> None:
-        """Ask `decide` about every request from now on; the first rule with a fault counts."""
+    def rule(
+        self, decide: Callable[[WorkspaceRoute, IncomingRequest], WorkspaceFault | None]
+    ) -> None:
+        """Call `decide` for every later request. The first rule that returns a fault wins."""
         with self._lock:
             self._rules.append(decide)
 
     def clear(self) -> None:
-        """Forget all."""
+        """Remove all faults and rules."""
         with self._lock:
             self._queue.clear()
             self._rules.clear()
 
-    def take(self, route: Route, request: Request) -> Fault | None:
-        """Return a request's fault: the queue's first for its route, else a rule's."""
+    def take(self, route: WorkspaceRoute, request: IncomingRequest) -> WorkspaceFault | None:
+        """Return a request's fault: the first one in the queue for its route, else a rule's, else None."""
         with self._lock:
             for fault in self._queue:
                 if fault.route is route:

@@ -1,4 +1,4 @@
-"""The runs of the workspace: kept, moved on, and shown as Azure ML's services show them."""
+"""The runs of the workspace stand-in, in the formats of Azure ML's services."""
 
 from __future__ import annotations
 
@@ -12,25 +12,30 @@ from typing import Any
 
 
 class RunStatus(Enum):
-    """How far a run is: name and number on the pipelines service, and name in run history."""
+    """The status of a run: its name and number on the pipelines service, and its name in run history."""
 
     NOT_STARTED = ("NotStarted", 0, "NotStarted")
+    """The run was created."""
     RUNNING = ("Running", 1, "Running")
+    """The run has started."""
     FAILED = ("Failed", 2, "Failed")
+    """The run ended with an error."""
     FINISHED = ("Finished", 3, "Completed")
+    """The run succeeded."""
     CANCELED = ("Canceled", 4, "Canceled")
+    """The run was canceled."""
 
     @property
     def is_final(self) -> bool:
-        """Whether it can still change."""
+        """Whether the status can no longer change."""
         return self in {RunStatus.FAILED, RunStatus.FINISHED, RunStatus.CANCELED}
 
     @classmethod
     def named(cls, name: str) -> RunStatus:
-        """Find a status by the pipelines service's name of it.
+        """Return the status that has this name on the pipelines service.
 
         Raises:
-            ValueError: There is none.
+            ValueError: There is no such status.
         """
         for status in cls:
             if status.value[0] == name:
@@ -39,68 +44,69 @@ class RunStatus(Enum):
 
 
 class EnumStyle(StrEnum):
-    """How the pipelines service writes enums: it moves from numbers to names; both are seen."""
+    """The format of enums. The pipelines service is changing from numbers to names, and both occur."""
 
     NAME = "name"
+    """Names, such as "Running"."""
     NUMBER = "number"
+    """Numbers, such as 1."""
     NUMERIC_STRING = "numeric_string"
+    """Numbers as text, such as "1"."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """Lets runs move on by the clock, counted from their creation.
-
-    Attributes:
-        running: After how long a run is Running.
-        final: After how long it has its final status.
-    """
+    """When runs change their status, counted from their creation."""
 
     running: timedelta = timedelta(seconds=2)
+    """The time until a run is Running."""
     final: timedelta = timedelta(seconds=6)
+    """The time until a run has its final status."""
 
 
 @dataclass(slots=True, kw_only=True)
 class StoredRun:
-    """A run as the stand-in keeps it.
-
-    Attributes:
-        number: 1 for the first one.
-        pipeline_id: What was started.
-        body: The submit's body as it was sent.
-        created: When.
-        parent_run_id: The `parentRunId` of the submit.
-        outcome: The final status it will get.
-    """
+    """A run as the stand-in stores it."""
 
     number: int
+    """The run's number in the workspace, from 1."""
     pipeline_id: str
+    """The published pipeline."""
     body: dict[str, Any]
+    """The body of the submit request, as it was sent."""
     created: datetime
+    """When the run was created."""
     parent_run_id: str | None = None
+    """The `parentRunId` of the submit request."""
     outcome: RunStatus = RunStatus.FINISHED
+    """The final status that the run will get."""
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    """The run's id."""
     status: RunStatus = RunStatus.NOT_STARTED
+    """The current status."""
     started: datetime | None = None
+    """When the run started, or None if it has not."""
     ended: datetime | None = None
+    """When the run ended, or None if it has not."""
 
     @property
     def experiment(self) -> str:
-        """The experiment it went under."""
+        """The experiment of the run."""
         return str(self.body["ExperimentName"])
 
     @property
     def tags(self) -> dict[str, str]:
-        """Its tags."""
+        """The tags of the run."""
         return dict(self.body.get("tags", {}))
 
     @property
     def properties(self) -> dict[str, str]:
-        """Its properties: the submit's, and those that Azure ML adds."""
+        """The properties of the submit request, and those that Azure ML adds."""
         own = {"azureml.runsource": "azureml.PipelineRun", "azureml.pipelineid": self.pipeline_id}
         return {**self.body.get("Properties", {}), **own}
 
     def to_entity(self, style: EnumStyle = EnumStyle.NAME) -> dict[str, Any]:
-        """Return it as the pipelines service shows it: PipelineRunEntity, PascalCase."""
+        """Return the run in the format of the pipelines service: PipelineRunEntity, PascalCase."""
         return {
             "Description": self.body.get("Description"),
             "Status": {
@@ -135,7 +141,7 @@ class StoredRun:
         }
 
     def to_dto(self) -> dict[str, Any]:
-        """Return it as run history shows it: RunDto, camelCase."""
+        """Return the run in the format of run history: RunDto, camelCase."""
         failed = {"error": {"code": "UserError", "message": "a step failed"}}
         return {
             "runNumber": self.number,
@@ -158,9 +164,11 @@ class StoredRun:
 
 
 class RunStore:
-    """All runs, for any number of threads.
+    """All runs of the workspace. Thread-safe.
 
-    Runs move on by the clock when there is a `progress`; in any case by `advance`.
+    Args:
+        clock: Returns the current time (timezone-aware).
+        progress: Changes the status of runs with time. None leaves that to `advance`.
     """
 
     def __init__(self, *, clock: Callable[[], datetime], progress: Progress | None = None) -> None:
@@ -174,7 +182,7 @@ class RunStore:
     def add(
         self, pipeline_id: str, body: dict[str, Any], *, parent_run_id: str | None = None
     ) -> StoredRun:
-        """Keep a new run."""
+        """Store a new run and return it."""
         with self._lock:
             run = StoredRun(
                 number=len(self._runs) + 1,
@@ -189,7 +197,7 @@ class RunStore:
             return run
 
     def get(self, run_id: str) -> StoredRun | None:
-        """Find a run."""
+        """Return a run, or None if there is none."""
         with self._lock:
             run = self._runs.get(run_id)
             if run is not None:
@@ -197,26 +205,30 @@ class RunStore:
             return run
 
     def all(self) -> list[StoredRun]:
-        """Return all runs, the oldest first."""
+        """Return all runs, oldest first."""
         return self._settled(lambda: self._runs.values())
 
     def of_experiment(self, experiment: str) -> list[StoredRun]:
-        """Return the runs of an experiment, the oldest first."""
+        """Return the runs of an experiment, oldest first."""
         return self._settled(lambda: self._by_experiment.get(experiment, ()))
 
     def of_pipeline(self, pipeline_id: str) -> list[StoredRun]:
-        """Return the runs of a pipeline, the oldest first."""
+        """Return the runs of a pipeline, oldest first."""
         return self._settled(lambda: self._by_pipeline.get(pipeline_id, ()))
 
     def clear(self) -> None:
-        """Forget all runs."""
+        """Remove all runs."""
         with self._lock:
             self._runs.clear()
             self._by_experiment.clear()
             self._by_pipeline.clear()
 
     def advance(self, run_id: str | None = None, *, to: RunStatus | None = None) -> None:
-        """Move one run, or all, one step on (Running, then its outcome), or straight to a status.
+        """Move runs that are not final to their next status: Running, then their outcome.
+
+        Args:
+            run_id: The run. None means all runs.
+            to: Move straight to this status instead.
 
         Raises:
             KeyError: There is no such run.

@@ -1,4 +1,4 @@
-"""Run history's query language, as far as Azure ML's SDK uses it, and how a search can mislead."""
+"""Run history's query language, as far as Azure ML's SDK uses it, and searches that mislead."""
 
 from __future__ import annotations
 
@@ -12,32 +12,36 @@ from typing import Any
 
 
 class SearchMode(StrEnum):
-    """What a search sees."""
+    """Which runs a search shows."""
 
     NORMAL = "normal"
-    """Every run, at once."""
+    """Every run of the experiment, at once."""
     BLIND = "blind"
-    """No run at all, though the experiment exists."""
+    """No run, although the experiment exists."""
     LAGGING = "lagging"
-    """Only runs older than the lag."""
+    """Only runs of the experiment that are older than the lag."""
     OTHER_EXPERIMENTS = "other-experiments"
-    """Every run but those of the experiment that is asked for."""
+    """Only runs of other experiments."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchVisibility:
-    """How searches see at present.
-
-    Attributes:
-        mode: What they see.
-        lag: How late, in `lagging`.
-    """
+    """Which runs searches show at present."""
 
     mode: SearchMode = SearchMode.NORMAL
+    """Which runs a search shows."""
     lag: timedelta = timedelta(minutes=5)
+    """The age from which a `LAGGING` search shows a run."""
 
-    def sees(self, *, experiment: str, asked: str, created: datetime, now: datetime) -> bool:
-        """Tell whether a search of one experiment sees a run."""
+    def shows(self, *, experiment: str, asked: str, created: datetime, now: datetime) -> bool:
+        """Return whether a search shows a run.
+
+        Args:
+            experiment: The run's experiment.
+            asked: The experiment that is searched.
+            created: When the run was created.
+            now: The current time.
+        """
         match self.mode:
             case SearchMode.BLIND:
                 return False
@@ -50,14 +54,14 @@ class SearchVisibility:
 
 
 class BadQuery(Exception):
-    """The query cannot be read; the message says where."""
+    """The query cannot be read. The message says where."""
 
 
 type Dto = Mapping[str, Any]
 type Test = Callable[[Dto], bool]
 
 MAX_TOP = 500
-"""The most that one page of a search holds."""
+"""The maximum number of runs on one page of a search."""
 
 _FIELDS = {
     "RunId": "runId",
@@ -81,29 +85,29 @@ _COMPARE: Mapping[str, Callable[[str | None, str | None], bool]] = {
 
 
 def read_filter(text: str) -> Test:
-    """Compile a filter: `(Tags/key eq "value")` and the like, joined by `and` and `or`.
+    """Compile a filter: comparisons such as `(Tags/key eq "value")`, joined by `and` and `or`.
 
     Raises:
-        BadQuery: Not a filter.
+        BadQuery: The text is not a filter.
     """
     tokens = list(_tokens(text))
     if not tokens:
         return lambda _run: True
     test, rest = _either(tokens)
     if rest:
-        raise BadQuery(f"filter: {rest[0]!r} is not expected")
+        raise BadQuery(f"filter: unexpected {rest[0]!r}")
     return test
 
 
 def read_order(text: str) -> Callable[[list[Dto]], list[Dto]]:
-    """Compile `StartTimeUtc desc` and the like.
+    """Compile a sort order, such as `StartTimeUtc desc`.
 
     Raises:
-        BadQuery: Not an order.
+        BadQuery: The text is not a sort order.
     """
     name, _, direction = text.strip().partition(" ")
     if name not in _FIELDS or direction.strip() not in {"", "asc", "desc"}:
-        raise BadQuery(f"orderby: {text!r} is not a field and asc or desc")
+        raise BadQuery(f"orderby: expected a field and asc or desc, but got {text!r}")
     key = _FIELDS[name]
 
     def sort(runs: list[Dto]) -> list[Dto]:
@@ -113,16 +117,22 @@ def read_order(text: str) -> Callable[[list[Dto]], list[Dto]]:
 
 
 def search(body: bytes, runs: list[Dto]) -> dict[str, Any]:
-    """Answer a query over runs as run history shows them: one page.
+    """Return one page of the result of a query.
+
+    Args:
+        body: The body of the request.
+        runs: The runs, in the format of run history.
 
     Raises:
-        BadQuery: It cannot be read.
+        BadQuery: The query cannot be read.
     """
     try:
         query = json.loads(body or b"{}")
         keys = {"filter", "orderby", "top", "continuationToken"}
         if not isinstance(query, dict) or set(query) - keys:
-            raise BadQuery(f"only {', '.join(sorted(keys))} are known")
+            raise BadQuery(
+                f"the query must be an object with no other keys than {', '.join(sorted(keys))}"
+            )
         top = MAX_TOP if query.get("top") is None else int(query["top"])
         start = int(query.get("continuationToken") or 0)
     except (ValueError, TypeError) as error:

@@ -1,13 +1,11 @@
 """A stand-in for an Azure Machine Learning workspace: published pipelines and run history.
 
-It takes a submit only with a token that the identity stand-in signed for the right audience, and
-only with a body that the SDK's own models read (`workspace_models`). It keeps runs
-(`workspace_runs`), answers searches (`workspace_search`) and can be told any fault
-(`workspace_faults`). Everything received is recorded, without tokens.
+It accepts a submit request only with a token that the identity stand-in signed for the right audience. The body must
+be one that the SDK's own models can read (`submit_body`). It stores runs (`runs`), answers searches (`search`) and can
+return any fault (`faults`). It records all requests, without their tokens.
 
-As a program, `python -m local.standins.workspace.server`, it prints one JSON line when it is ready. The control
-plane under `/control` (`workspace_control`) needs the token of that line; in process the attributes
-do the same.
+As a program, `python -m local.standins.workspace`, it prints one JSON line when it is ready. The control plane under
+`/control` (`control`) needs the token from that line. In the same process, the attributes do the same.
 """
 
 from __future__ import annotations
@@ -21,14 +19,14 @@ import threading
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
-from local.standins.http_server import Answer, HttpServer, Misbehaviour, Request
+from local.closeable import Closeable
+from local.standins.http_server import Answer, HttpServer, IncomingRequest, Misbehaviour
 from local.standins.tokens import BadToken, read_token
-from local.standins.workspace import control as workspace_control
-from local.standins.workspace.faults import Fault, FaultPlan, Route, error_body
+from local.standins.workspace import control
+from local.standins.workspace.faults import FaultPlan, WorkspaceFault, WorkspaceRoute, error_body
 from local.standins.workspace.runs import EnumStyle, Progress, RunStatus, RunStore, StoredRun
 from local.standins.workspace.search import BadQuery, Dto, SearchMode, SearchVisibility, search
 from local.standins.workspace.submit_body import InvalidBody, read_submission
@@ -45,7 +43,7 @@ _WORKSPACE = (
     r"/subscriptions/[^/]+/resourceGroups/[^/]+"
     r"/providers/Microsoft\.MachineLearningServices/workspaces/[^/]+"
 )
-# `/api/v1.0` is the older alias of the same service.
+# `/api/v1.0` is an older alias of the same service.
 _PIPELINES = rf"/(?:pipelines|api)/v1\.0{_WORKSPACE}/PipelineRuns"
 _HISTORY = rf"/history/v1\.0{_WORKSPACE}"
 _GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -53,34 +51,22 @@ _GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Received:
-    """A request that came.
-
-    Attributes:
-        method: Its method.
-        path: Path and query as sent.
-        headers: Its headers, lower-case names, without the token and cookies.
-        body: Its body; JSON when it is JSON, else text.
-        time: When.
-    """
+    """A recorded request."""
 
     method: str
+    """The method."""
     path: str
+    """The path and query as they were sent."""
     headers: dict[str, str]
+    """The headers with lower-case names, without the token and cookies."""
     body: Any
+    """The body: a JSON value, or text if it is not JSON."""
     time: datetime
+    """When the request came."""
 
 
-class Workspace:
-    """A running workspace, from construction until `close`.
-
-    Attributes:
-        url: Its base URL.
-        runs: Its runs.
-        faults: The faults that are to come.
-        sight: What searches see; set it.
-        disabled: Pipelines that refuse to start, by id; change it.
-        control_token: What the control plane wants.
-    """
+class WorkspaceStandIn(Closeable):
+    """A running workspace, from construction until `close`."""
 
     def __init__(
         self,
@@ -95,19 +81,19 @@ class Workspace:
         token_clock: Callable[[], datetime] | None = None,
         port: int = 0,
     ) -> None:
-        """Start it.
+        """Start the workspace.
 
         Args:
-            secret: What good tokens are signed with: the identity stand-in's.
-            audience: What good tokens are for.
-            clock: The time.
-            pipelines: The published pipelines there are, by id; every GUID when None.
-            progress: Lets runs move on by the clock; by `runs.advance` only when None.
-            enum_style: How enums are written.
-            tls: Its certificate; plain HTTP when None.
-            token_clock: The time by which tokens expire; `clock` when None. azure-identity lives by the real one,
-                which nobody can move.
-            port: A port, or 0 for a free one.
+            secret: The secret that signs valid tokens. It is the identity stand-in's.
+            audience: The audience of valid tokens.
+            clock: Returns the current time (timezone-aware).
+            pipelines: The ids of the published pipelines that exist. None accepts every GUID.
+            progress: Changes the status of runs with time. None leaves that to `runs.advance`.
+            enum_style: The format of enums.
+            tls: The server's TLS context. None means plain HTTP.
+            token_clock: The clock by which tokens expire. None means `clock`. A test with a shifted clock needs the
+                real time here, because azure-identity uses that.
+            port: The port. 0 takes a free one.
         """
         self._secret = secret
         self._audience = audience.rstrip("/")
@@ -118,10 +104,15 @@ class Workspace:
         self._received: list[Received] = []
         self._lock = threading.Lock()
         self.disabled: set[str] = set()
-        self.sight = SearchVisibility()
+        """The ids of pipelines that refuse to start. Tests can change it."""
+        self.search_visibility = SearchVisibility()
+        """Which runs searches show. Tests can set it."""
         self.faults = FaultPlan()
+        """The faults of the next requests."""
         self.runs = RunStore(clock=clock, progress=progress)
+        """The runs."""
         self.control_token = secrets.token_urlsafe(24)
+        """The token of the control plane."""
         self._routes: list[tuple[str, re.Pattern[str], Callable[..., Answer | Misbehaviour]]] = [
             ("POST", re.compile(_PIPELINES + r"/PipelineSubmit/([^/]+)"), self._submit),
             ("GET", re.compile(_PIPELINES + r"/Pipeline/([^/]+)"), self._list_runs),
@@ -140,31 +131,31 @@ class Workspace:
 
     @property
     def received(self) -> list[Received]:
-        """Every request that came, the oldest first; the control plane's are not among them."""
+        """All requests, oldest first, except those to the control plane."""
         with self._lock:
             return list(self._received)
 
     @property
     def submitted(self) -> list[dict[str, Any]]:
-        """The body of every run that was made, the oldest first."""
+        """The bodies of all runs, oldest first."""
         return [run.body for run in self.runs.all()]
 
     def reset(self) -> None:
-        """Forget requests, runs and faults, and see normally."""
+        """Remove all requests, runs and faults, and show every run in searches again."""
         with self._lock:
             self._received.clear()
         self.runs.clear()
         self.faults.clear()
         self.disabled.clear()
-        self.sight = SearchVisibility()
+        self.search_visibility = SearchVisibility()
 
     def close(self) -> None:
-        """Stop it. Idempotent."""
+        """Stop the workspace. Idempotent."""
         self._server.close()
 
-    def _handle(self, request: Request) -> Answer | Misbehaviour:
+    def _handle(self, request: IncomingRequest) -> Answer | Misbehaviour:
         if request.path.startswith("/control/"):
-            return workspace_control.handle(self, request)
+            return control.handle(self, request)
         self._record(request)
         if (problem := self._check_token(request)) is not None:
             return self._refuse(request, 401, "Unauthorized", problem)
@@ -174,9 +165,9 @@ class Workspace:
         message = f"No HTTP resource matches {request.method} '{request.path}'"
         return self._refuse(request, 404, "NotFound", message)
 
-    def _record(self, request: Request) -> None:
+    def _record(self, request: IncomingRequest) -> None:
         body: Any = request.body.decode("utf-8", "replace")
-        with contextlib.suppress(ValueError):  # else recorded as the text that it is
+        with contextlib.suppress(ValueError):  # a body that is not JSON stays text
             body = json.loads(body)
         hidden = {"authorization", "cookie"}
         headers = {
@@ -194,7 +185,7 @@ class Workspace:
         with self._lock:
             self._received.append(received)
 
-    def _check_token(self, request: Request) -> str | None:
+    def _check_token(self, request: IncomingRequest) -> str | None:
         kind, _, token = request.headers.get("Authorization", "").partition(" ")
         if kind.lower() != "bearer" or not token:
             return "no bearer token"
@@ -208,7 +199,7 @@ class Workspace:
             return "the token has expired"
         return None
 
-    def _submit(self, request: Request, pipeline_id: str) -> Answer | Misbehaviour:
+    def _submit(self, request: IncomingRequest, pipeline_id: str) -> Answer | Misbehaviour:
         query = parse_qs(urlsplit(request.target).query)
         if unknown := sorted(set(query) - {"parentRunId"}):
             return self._refuse(request, 400, "UserError", f"unknown query: {', '.join(unknown)}")
@@ -241,64 +232,66 @@ class Workspace:
             run = self.runs.add(pipeline_id, body, parent_run_id=parent)
             return Answer.json(run.to_entity(self._enum_style))
 
-        return _with_fault(self.faults.take(Route.SUBMIT, request), accept)
+        return _with_fault(self.faults.take(WorkspaceRoute.SUBMIT, request), accept)
 
-    def _list_runs(self, request: Request, pipeline_id: str) -> Answer | Misbehaviour:
+    def _list_runs(self, request: IncomingRequest, pipeline_id: str) -> Answer | Misbehaviour:
         def show() -> Answer:
             runs = self.runs.of_pipeline(pipeline_id)
-            seen = [run for run in runs if self._saw(run, asked=run.experiment)]
-            return Answer.json([run.to_entity(self._enum_style) for run in reversed(seen)])
+            shown = [run for run in runs if self._is_shown(run, asked=run.experiment)]
+            return Answer.json([run.to_entity(self._enum_style) for run in reversed(shown)])
 
-        return _with_fault(self.faults.take(Route.SEARCH, request), show)
+        return _with_fault(self.faults.take(WorkspaceRoute.SEARCH, request), show)
 
-    def _show_run(self, request: Request, run_id: str) -> Answer | Misbehaviour:
+    def _show_run(self, request: IncomingRequest, run_id: str) -> Answer | Misbehaviour:
         def show() -> Answer:
             run = self.runs.get(run_id)
             if run is None:
                 return self._refuse(request, 404, "UserError", f"There is no run {run_id}")
             return Answer.json(run.to_entity(self._enum_style))
 
-        return _with_fault(self.faults.take(Route.STATUS, request), show)
+        return _with_fault(self.faults.take(WorkspaceRoute.STATUS, request), show)
 
-    def _cancel_run(self, request: Request, run_id: str) -> Answer:
+    def _cancel_run(self, request: IncomingRequest, run_id: str) -> Answer:
         if self.runs.get(run_id) is None:
             return self._refuse(request, 404, "UserError", f"There is no run {run_id}")
         self.runs.advance(run_id, to=RunStatus.CANCELED)
         return Answer.json({})
 
-    def _show_history(self, request: Request, run_id: str) -> Answer | Misbehaviour:
+    def _show_history(self, request: IncomingRequest, run_id: str) -> Answer | Misbehaviour:
         def show() -> Answer:
             run = self.runs.get(run_id)
             if run is None:
                 return self._refuse(request, 404, "UserError", f"There is no run {run_id}")
             return Answer.json(run.to_dto())
 
-        return _with_fault(self.faults.take(Route.STATUS, request), show)
+        return _with_fault(self.faults.take(WorkspaceRoute.STATUS, request), show)
 
-    def _search(self, request: Request, experiment: str) -> Answer | Misbehaviour:
+    def _search(self, request: IncomingRequest, experiment: str) -> Answer | Misbehaviour:
         def show() -> Answer:
             runs = self.runs.of_experiment(experiment)
             if not runs:
                 return self._refuse(
                     request, 404, "UserError", f"There is no experiment {experiment}"
                 )
-            if self.sight.mode is SearchMode.OTHER_EXPERIMENTS:
+            if self.search_visibility.mode is SearchMode.OTHER_EXPERIMENTS:
                 runs = self.runs.all()
-            seen: list[Dto] = [run.to_dto() for run in runs if self._saw(run, asked=experiment)]
+            shown: list[Dto] = [
+                run.to_dto() for run in runs if self._is_shown(run, asked=experiment)
+            ]
             try:
-                return Answer.json(search(request.body, seen))
+                return Answer.json(search(request.body, shown))
             except BadQuery as error:
                 return self._refuse(request, 400, "UserError", str(error))
 
-        return _with_fault(self.faults.take(Route.SEARCH, request), show)
+        return _with_fault(self.faults.take(WorkspaceRoute.SEARCH, request), show)
 
-    def _saw(self, run: StoredRun, *, asked: str) -> bool:
-        return self.sight.sees(
+    def _is_shown(self, run: StoredRun, *, asked: str) -> bool:
+        return self.search_visibility.shows(
             experiment=run.experiment, asked=asked, created=run.created, now=self._clock()
         )
 
     @staticmethod
-    def _refuse(request: Request, status: int, code: str, message: str) -> Answer:
+    def _refuse(request: IncomingRequest, status: int, code: str, message: str) -> Answer:
         if not request.path.startswith("/history/"):
             return Answer.json(error_body(status, code, message), status=status)
         error = {
@@ -311,17 +304,6 @@ class Workspace:
         }
         return Answer.json(error, status=status)
 
-    def __enter__(self) -> Self:
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-
-def _with_fault(fault: Fault | None, show: Callable[[], Answer]) -> Answer | Misbehaviour:
+def _with_fault(fault: WorkspaceFault | None, show: Callable[[], Answer]) -> Answer | Misbehaviour:
     return show() if fault is None else fault.apply(show)

@@ -1,8 +1,8 @@
-"""What the workspace takes in a submit: the SDK's own models, read as strictly as they write.
+"""The bodies of submit requests that the workspace stand-in accepts: those that the SDK's own models can read.
 
-Names, casing and types are those of azureml-pipeline-core's `PipelineSubmissionInfo` and its parts.
-The real service is probably more forgiving; the stand-in is not, because a body that the SDK's
-models cannot read back is a mistake even where the service lets it pass.
+Names, casing and types are those of azureml-pipeline-core's `PipelineSubmissionInfo` and its parts. The real service is
+probably less strict. The stand-in is strict, because a body that the SDK's models cannot read is an error of the app,
+even if the service accepts it.
 """
 
 from __future__ import annotations
@@ -19,10 +19,11 @@ type Texts = dict[Name, str]
 
 
 class InvalidBody(Exception):
-    """The body is not one that the SDK's models can read; `problems` says why."""
+    """The SDK's models cannot read the body. `problems` says why."""
 
     def __init__(self, problems: list[str]) -> None:
         self.problems = problems
+        """The problems, one sentence each."""
         super().__init__("; ".join(problems))
 
 
@@ -32,23 +33,23 @@ class _Wire(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _refuse_nulls(cls, value: object) -> object:
-        # msrest leaves out what is None; it never writes null.
+        # The SDK's serializer (msrest) leaves out a key whose value is None. It never writes null.
         if isinstance(value, dict) and (
             nulls := [key for key, item in value.items() if item is None]
         ):
-            raise ValueError(f"null is never sent, the key is left out: {', '.join(sorted(nulls))}")
+            raise ValueError(f"null is not allowed, leave the key out: {', '.join(sorted(nulls))}")
         return value
 
 
 class LegacyDataPath(_Wire):
-    """A place in a datastore."""
+    """A path in a datastore."""
 
     data_store_name: Name
     relative_path: str
 
 
 class LiteralValue(_Wire):
-    """A dataset given as a place in a datastore."""
+    """A dataset given as a path in a datastore."""
 
     data_store_name: Name
     relative_path: str | None = None
@@ -70,7 +71,7 @@ class SavedDataSetReference(_Wire):
 
 
 class DataSetDefinitionValue(_Wire):
-    """A dataset, in exactly one of three ways."""
+    """A dataset, given in exactly one of three ways."""
 
     literal_value: LiteralValue | None = None
     data_set_reference: DataSetReference | None = None
@@ -79,12 +80,14 @@ class DataSetDefinitionValue(_Wire):
     @model_validator(mode="after")
     def _one_way(self) -> DataSetDefinitionValue:
         if len(self.model_fields_set) != 1:
-            raise ValueError("exactly one of LiteralValue, DataSetReference, SavedDataSetReference")
+            raise ValueError(
+                "expected exactly one of LiteralValue, DataSetReference, SavedDataSetReference"
+            )
         return self
 
 
 class PipelineSubmissionInfo(_Wire):
-    """The body of a submit."""
+    """The body of a submit request."""
 
     experiment_name: Name
     description: str | None = None
@@ -103,10 +106,10 @@ class PipelineSubmissionInfo(_Wire):
 
 
 def read_submission(body: bytes) -> dict[str, Any]:
-    """Read a submit's body and return it as it was sent.
+    """Check the body of a submit request, and return it as a JSON object.
 
     Raises:
-        InvalidBody: Not JSON, or not what the models can read.
+        InvalidBody: The body is not JSON, or the models cannot read it.
     """
     try:
         value = json.loads(
@@ -124,19 +127,19 @@ def read_submission(body: bytes) -> dict[str, Any]:
 
 
 def _sentence(item: Mapping[str, Any]) -> str:
-    place = ".".join(str(part) for part in item["loc"]) or "the body"
+    where = ".".join(str(part) for part in item["loc"]) or "the body"
     message = str(item["msg"]).removeprefix("Value error, ")
     if item["type"] == "extra_forbidden":
         message = "there is no such key (letter case counts)"
     elif item["type"] == "missing":
         message = "is missing"
-    return f"{place}: {message}"
+    return f"{where}: {message}"
 
 
 def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     value = dict(pairs)
     if len(value) != len(pairs):
-        raise ValueError("a key is there twice")
+        raise ValueError("a key is repeated")
     return value
 
 

@@ -1,61 +1,63 @@
-"""Merges a pipeline's values with a trigger's, and compiles their templates for one source."""
+"""Merges the values of a pipeline with those of a trigger, and compiles their templates."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from typing import Any
 
-from shared.config.document import Path
+from shared.config.document import KeyPath
 from shared.config.model import DataPathTemplate, DatasetReferenceTemplate, ValueTemplates
-from shared.config.problems import Problems, report_unknown
-from shared.config.schema.values import DatasetEntry, PlaceEntry, ValuesEntry
+from shared.config.problems import Problems
+from shared.config.schema.values import DatasetEntry, DatastorePathEntry, ValuesEntry
 from shared.config.templates.template import Template
 from shared.core.events import Source
 from shared.pipelines.run_records import CORRELATION_KEY
 
-type Layers = tuple[tuple[ValuesEntry, Path], ...]
-"""Values and where they stand: the pipeline's first, then the trigger's, which win."""
+type Layers = tuple[tuple[ValuesEntry, KeyPath], ...]
+"""Values with their paths: those of the pipeline first, then those of the trigger, which win."""
+
+_EMPTY = Template(text="")
+"""Stands in for a template with a problem, so that the other values can be checked."""
 
 
-class ValuesBuilder:
-    """Builds the values of one trigger; what is wrong is reported and left out.
+class ValuesCompiler:
+    """Compiles the values of one trigger, or of a pipeline that no trigger starts."""
 
-    Attributes:
-        names: The dotted names that the templates use, once they are built.
-    """
+    names: set[str]
+    """The dotted names that the compiled templates use."""
 
     def __init__(
         self,
-        path: Path,
+        path: KeyPath,
         *,
-        source: Source,
+        source: Source | None,
         own_datastore: str | None,
-        datastores: Collection[str],
-        from_settings: Collection[Path],
+        declared_datastores: Collection[str],
+        from_settings: Collection[KeyPath],
         problems: Problems,
     ) -> None:
-        """Prepare for a trigger.
+        """Prepare for a trigger or a pipeline.
 
         Args:
-            path: Where the trigger stands.
-            source: What it starts from.
-            own_datastore: The blob trigger's datastore; None for other sources.
-            datastores: The names of the declared datastores.
-            from_settings: Where a setting's value is.
-            problems: Takes the mistakes.
+            path: The path of the trigger or the pipeline.
+            source: What the trigger starts from. None for a pipeline: each text must be good for one source.
+            own_datastore: The datastore of a blob trigger, or None.
+            declared_datastores: The names of all datastores in the file.
+            from_settings: The paths of values that came from an app setting.
+            problems: Takes the problems. Values with problems are left out.
         """
         self._path = path
         self._source = source
         self._own_datastore = own_datastore
-        self._datastores = datastores
+        self._declared_datastores = declared_datastores
         self._from_settings = from_settings
         self._problems = problems
-        self.names: set[str] = set()
+        self.names = set()
 
-    def build(self, layers: Layers) -> ValueTemplates:
-        """Return the merged values; maps are merged by name."""
+    def compile(self, layers: Layers) -> ValueTemplates:
+        """Return the merged values. Maps are merged by name."""
         return ValueTemplates(
-            experiment=self._text("experiment", layers) or Template(text=""),
+            experiment=self._text("experiment", layers) or _EMPTY,
             parameters={
                 name: self._template(value, where) if isinstance(value, str) else value
                 for name, value, where in _merged("parameters", layers)
@@ -85,84 +87,83 @@ class ValuesBuilder:
         text, where = _last(key, layers)
         return None if text is None else self._template(text, where)
 
-    def _template(self, text: str, where: Path) -> Template:
-        """Compile a text; a mistake is reported where the text stands, also for another trigger."""
+    def _template(self, text: str, where: KeyPath) -> Template:
+        return self._parsed(text, where, source=self._source)
+
+    def _parsed(self, text: str, where: KeyPath, *, source: Source | None) -> Template:
+        """Compile a text. A problem is reported where the text is, although another trigger may accept it."""
         try:
-            template = Template.parse(text, source=self._source)
+            template = Template.parse(text, source=source)
         except ValueError as error:
-            cause = str(error)
+            reason = str(error)
             if where in self._from_settings:
-                cause = (
-                    "with its settings filled in it is no template that this trigger can use, "
-                    "and what they say is not shown"
+                # The reason may repeat a part of the text.
+                reason = (
+                    "with its app settings filled in, it is not a template that is allowed here; "
+                    "the values of the settings are not shown"
                 )
             if where[0] != self._path[0]:
-                cause = f"for the trigger {self._path[1]}, {cause}; override it in the trigger"
-            self._problems.add(where, f"found {self._problems.found(where)}; {cause}")
-            return Template(text="")
+                reason = f"for the trigger {self._path[1]}, {reason}; override it in the trigger"
+            self._problems.add_found(where, reason)
+            return _EMPTY
         self.names |= template.names
         return template
 
-    def _plain(self, text: str, where: Path) -> str:
-        """Return the value of a property, which stays as it is for every run."""
+    def _plain(self, text: str, where: KeyPath) -> str:
+        """Return the value of a property, which is the same for every run."""
         if "{{" in text:
-            self._problems.add(
-                where,
-                f"found {self._problems.found(where)}; properties are no templates; use tags",
-            )
+            self._problems.add_found(where, "properties cannot have templates; use tags")
         return text
 
-    def _is_free(self, name: str, where: Path) -> bool:
-        """Whether a tag or property may have that name."""
+    def _is_free(self, name: str, where: KeyPath) -> bool:
+        """Return whether a tag or a property may have a name."""
         if name.lower() != CORRELATION_KEY:
             return True
         self._problems.add(
-            where,
-            f"the name {name} is taken: the app writes its own key there; use another name",
-            at_key=True,
+            where, f"the name {name} is reserved for the app; use another name", at_key=True
         )
         return False
 
     def _data_paths(self, layers: Layers) -> Iterator[tuple[str, DataPathTemplate]]:
         for name, value, where in _merged("data_paths", layers):
-            if isinstance(value, PlaceEntry):
-                yield name, self._place(value, where)
-            elif self._own_datastore is not None:
-                path = self._template(value, where)
-                yield name, DataPathTemplate(datastore=self._own_datastore, path=path)
-            elif self._source is not Source.BLOB:
-                self._report_homeless(name, where)
+            if isinstance(value, DatastorePathEntry):
+                yield name, self._datastore_path(value, where)
+            elif self._source in (Source.BLOB, None):
+                # Only a blob trigger has a datastore of its own, so only its names make sense here.
+                path = self._parsed(value, where, source=Source.BLOB)
+                yield name, DataPathTemplate(datastore=self._own_datastore or "", path=path)
+            else:
+                self._report_no_datastore(name, where, source=self._source)
 
-    def _report_homeless(self, name: str, where: Path) -> None:
-        """Report a path without a datastore: at the trigger, as the pipeline serves others too."""
-        inherited = "" if where[0] == self._path[0] else f", which {where[0]}.{where[1]} gives,"
+    def _report_no_datastore(self, name: str, where: KeyPath, *, source: Source) -> None:
+        """Report a path without a datastore. It is a problem of the trigger, as its pipeline serves others too."""
+        origin = "" if where[0] == self._path[0] else f" (from {where[0]}.{where[1]})"
         self._problems.add(
             (*self._path, "data_paths", name),
-            f"text{inherited} is a path in a blob trigger's own datastore, and this trigger "
-            f"starts from {self._source.value}; write {{datastore: …, path: …}} here",
+            f"text{origin} is a path in the datastore of a blob trigger, and this trigger "
+            f"starts from {source.value}; write {{datastore: …, path: …}} here",
         )
 
-    def _place(self, value: PlaceEntry, where: Path) -> DataPathTemplate:
-        if value.datastore not in self._datastores:
-            report_unknown(
+    def _datastore_path(self, value: DatastorePathEntry, where: KeyPath) -> DataPathTemplate:
+        datastore = value.datastore
+        if datastore is not None and datastore not in self._declared_datastores:
+            self._problems.add_unknown(
                 (*where, "datastore"),
-                value.datastore,
-                known=self._datastores,
-                what="datastore",
-                problems=self._problems,
+                datastore,
+                declared=self._declared_datastores,
+                kind="datastore",
             )
-        return DataPathTemplate(
-            datastore=value.datastore, path=self._template(value.path, (*where, "path"))
-        )
+        path = _EMPTY if value.path is None else self._template(value.path, (*where, "path"))
+        return DataPathTemplate(datastore=datastore or "", path=path)
 
     def _dataset(
-        self, value: str | DatasetEntry | PlaceEntry, where: Path
+        self, value: str | DatasetEntry | DatastorePathEntry, where: KeyPath
     ) -> Template | DatasetReferenceTemplate | DataPathTemplate:
         match value:
             case str():
                 return self._template(value, where)
-            case PlaceEntry():
-                return self._place(value, where)
+            case DatastorePathEntry():
+                return self._datastore_path(value, where)
         parts = {
             key: self._template(text, (*where, key))
             for key in ("name", "version", "id")
@@ -171,9 +172,9 @@ class ValuesBuilder:
         return DatasetReferenceTemplate(**parts)
 
 
-def _last(key: str, layers: Layers) -> tuple[Any, Path]:
-    """Return the value of a key that the last layer with one has, and where it stands."""
-    found: tuple[Any, Path] = (None, ())
+def _last(key: str, layers: Layers) -> tuple[Any, KeyPath]:
+    """Return the value of a key in the last layer that has one, and its path."""
+    found: tuple[Any, KeyPath] = (None, ())
     for entry, path in layers:
         value = getattr(entry, key)
         if value is not None:
@@ -181,9 +182,9 @@ def _last(key: str, layers: Layers) -> tuple[Any, Path]:
     return found
 
 
-def _merged(key: str, layers: Layers) -> Iterator[tuple[str, Any, Path]]:
-    """Yield name, value and place of each item of a map, merged by name."""
-    merged: dict[str, tuple[Any, Path]] = {}
+def _merged(key: str, layers: Layers) -> Iterator[tuple[str, Any, KeyPath]]:
+    """Yield name, value and path of each item of a map that is merged by name."""
+    merged: dict[str, tuple[Any, KeyPath]] = {}
     for entry, path in layers:
         for name, value in getattr(entry, key).items():
             merged[name] = (value, (*path, key, name))

@@ -1,7 +1,7 @@
-"""What single values of the triggers file must look like.
+"""Rules for single values of the triggers file.
 
-Each rule returns the value, or raises a ValueError with a sentence. The sentences never repeat the
-value: it may have come from a setting.
+Each check returns the value, or raises a ValueError with one sentence. The sentence never repeats the value, which may
+come from an app setting.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from shared.schedules.exclusions import read_days
 from shared.schedules.zones import find_zone
 
 NAME = r"^[a-z][a-z0-9-]{0,62}$"
-"""Names of triggers and pipelines: they become function names, row keys and parts of URLs."""
+"""Names of triggers and pipelines. They become parts of function names, row keys and URLs."""
 
+# In Python `$` also matches before a line break at the end.
 _NAME = re.compile(NAME.removesuffix("$") + r"\Z")
 _CONNECTION = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]*")
 # "Naming and Referencing Containers, Blobs, and Metadata", Azure Storage documentation.
@@ -26,21 +27,21 @@ _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?(?:Z|[+-
 _TIME_OF_DAY = re.compile(r"([0-9]{1,2}):([0-9]{2})")
 
 MAX_JITTER = timedelta(hours=12)
-"""Well below `give_up_after`'s default of a day."""
+"""Well below the default of `give_up_after`, a day, so that a delayed submission still has time for retries."""
 MAX_WINDOW = timedelta(days=366)
 
 
 def duration(text: str) -> str:
-    """Check a span of time."""
+    """Check a duration."""
     read_duration(text)
     return text
 
 
 def name(text: str) -> str:
-    """Check the name of a trigger or pipeline."""
+    """Check the name of a trigger or a pipeline."""
     if not _NAME.match(text):
         raise ValueError(
-            "a name has 1 to 63 of a-z, 0-9 and -, and begins with a letter; "
+            "a name has 1 to 63 characters of a-z, 0-9 and -, and begins with a letter; "
             "write for example new-data"
         )
     return text
@@ -60,29 +61,29 @@ def container(text: str) -> str:
     """Check the name of a container."""
     if not _CONTAINER.match(text):
         raise ValueError(
-            "a container's name has 3 to 63 of a-z, 0-9 and single -, and begins and ends with a "
+            "a container's name has 3 to 63 characters of a-z, 0-9 and single -, and begins and ends with a "
             "letter or digit; $root, $web and $logs are allowed too"
         )
     return text
 
 
 def folder(text: str) -> str:
-    """Check the folder of a blob trigger, and drop a slash at its end."""
+    """Check the folder of a blob trigger, and remove a slash at its end."""
     if any(character in text for character in "{}%"):
         raise ValueError(
-            "path may not hold {, } or %, which the Functions host reads as binding expressions; "
-            "choose with include and exclude below a folder without them"
+            "path must not contain {, } or %, which the Functions host reads as binding expressions; "
+            "use the folder above it, and select blobs with include and exclude"
         )
     if "*" in text:
         raise ValueError(
-            'path is a folder, not a pattern; choose blobs in it with include, such as ["*.csv"]'
+            'path is a folder, not a pattern; select blobs in it with include, such as ["*.csv"]'
         )
     text = text.removesuffix("/") if text != "/" else text
     parts = text.split("/")
     if text and ("" in parts or "." in parts or ".." in parts or "\\" in text):
         raise ValueError(
-            "path is a folder below the container such as incoming/daily: no / at its start, "
-            "no //, no . or .. and no backslash; leave it out for the whole container"
+            "path is a folder below the container such as incoming/daily, with no / at its start, "
+            "no //, no . or .. and no backslash; for the whole container, remove the key"
         )
     return text
 
@@ -92,15 +93,15 @@ def pattern(text: str) -> str:
     parts = text.split("/")
     if "" in parts or "." in parts or ".." in parts:
         raise ValueError(
-            "a pattern is matched against the path below path, such as *.csv: no / at its start or "
-            "end, no //, no . or .. and not empty"
+            "a pattern such as *.csv is matched against the path below path; it is not empty, and has no / at its "
+            "start or end, no //, no . and no .."
         )
     if "{" in text:
         raise ValueError(
-            'a pattern knows no { }: list one pattern for each, such as ["*.csv", "*.json"]'
+            'a pattern cannot have { }; list one pattern for each, such as ["*.csv", "*.json"]'
         )
     if any("**" in part and part != "**" for part in parts):
-        raise ValueError("** stands alone between slashes: write **/*.csv")
+        raise ValueError("** must stand alone between slashes; write **/*.csv")
     return text
 
 
@@ -112,7 +113,7 @@ def start(text: str) -> str:
         read_instant(text)
     except ValueError:
         raise ValueError(
-            "allowed are now, beginning, or an instant with its zone, such as 2027-03-27T01:30:00Z"
+            "allowed are now, beginning, or an instant with its offset, such as 2027-03-27T01:30:00Z"
         ) from None
     return text
 
@@ -141,15 +142,19 @@ def moment(text: str) -> str:
 
 
 def read_moment(text: str) -> datetime:
-    """Return a local time (naive), or an instant when there is an offset."""
+    """Return a local time as a naive datetime, or an instant if the text has an offset.
+
+    Raises:
+        ValueError: The text is neither.
+    """
     if not _MOMENT.fullmatch(text):
         raise ValueError(
-            "a time is written 2027-03-01T06:00:00, local to time_zone; an offset (Z, +01:00) may follow"
+            "a time is local to time_zone, such as 2027-03-01T06:00:00, or has an offset (Z, +01:00) at its end"
         )
     try:
         return datetime.fromisoformat(text)
     except ValueError:
-        raise ValueError("there is no such day or time in the calendar") from None
+        raise ValueError("the calendar has no such day or time") from None
 
 
 def time_of_day(text: str) -> str:
@@ -159,7 +164,11 @@ def time_of_day(text: str) -> str:
 
 
 def read_time_of_day(text: str) -> time:
-    """Return the time of a checked `time_of_day`."""
+    """Return the time of a `time_of_day`.
+
+    Raises:
+        ValueError: The text is not a time of day.
+    """
     found = _TIME_OF_DAY.fullmatch(text)
     if found is None or int(found[1]) > 23 or int(found[2]) > 59:
         raise ValueError("a time of day is hour:minute from 0:00 to 23:59, such as 6:30")
@@ -167,24 +176,24 @@ def read_time_of_day(text: str) -> time:
 
 
 def days(text: str) -> str:
-    """Check one of `except`."""
+    """Check an item of `except`."""
     read_days(text)
     return text
 
 
 def month_day(number: int) -> int:
-    """Check one of `month_days`."""
+    """Check an item of `month_days`."""
     if number != -1 and not 1 <= number <= 31:
-        raise ValueError("a day of the month is 1 to 31, or -1 for the last")
+        raise ValueError("a day of the month is 1 to 31, or -1 for the last day")
     return number
 
 
 def each_once[V](values: list[V]) -> list[V]:
-    """Check that a list has something in it, and nothing twice."""
+    """Check that a list has at least one item and no duplicates."""
     if not values:
-        raise ValueError("the list is empty; name at least one, or remove the key")
+        raise ValueError("the list is empty; add at least one item, or remove the key")
     if len(set(values)) < len(values):
-        raise ValueError("something stands there twice; name each once")
+        raise ValueError("the list has a duplicate; list each item once")
     return values
 
 
@@ -207,14 +216,7 @@ def _bounded(text: str, *, most: timedelta) -> str:
 def scope(text: str) -> str:
     """Check a token scope."""
     if not re.fullmatch(r"https://[A-Za-z0-9.-]+(?:/[^\s?#]*)?/\.default", text):
-        raise ValueError("a scope is https://<resource>/.default")
+        raise ValueError(
+            "a scope is https://<resource>/.default; write for example https://ml.azure.com/.default"
+        )
     return text
-
-
-def _is_loopback(host: str) -> bool:
-    from ipaddress import ip_address
-
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False

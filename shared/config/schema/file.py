@@ -1,8 +1,7 @@
-"""The triggers file as it is written, one model a mapping.
+"""The triggers file as it is written, with one model for each map.
 
-The descriptions, defaults and examples here are the reference: `triggers.schema.json` and
-`docs/reference/triggers-yaml.md` are made of them. The first example of a required key also stands
-in for a value that is wrong, so that the rest of its mapping can still be checked.
+`triggers.schema.json` and `docs/reference/triggers-yaml.md` are generated from the descriptions, defaults and examples
+in these models.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, ValidationInfo
 
-from shared.config.schema import checks as rules
+from shared.config.schema import checks
 from shared.config.schema.schedule import ScheduleEntry
 from shared.config.schema.values import Entry, Text, ValuesEntry
 from shared.pipelines.kinds import KINDS
@@ -19,7 +18,7 @@ from shared.pipelines.workspaces import check_address
 
 
 class WorkspaceEntry(Entry):
-    """The Azure ML workspace. Each part is read from the first endpoint's address when left out."""
+    """The Azure ML workspace. By default each part is read from the endpoint of the first pipeline."""
 
     title: ClassVar[str] = "workspace"
 
@@ -31,33 +30,35 @@ class WorkspaceEntry(Entry):
     resource_group: Text | None = Field(
         default=None, description="Resource group.", examples=["forecasting"]
     )
-    name: Text | None = Field(default=None, description="Workspace.", examples=["forecasting-ml"])
+    name: Text | None = Field(
+        default=None, description="Name of the workspace.", examples=["forecasting-ml"]
+    )
     region: Text | None = Field(default=None, description="Region.", examples=["westeurope"])
     cloud: Literal["public", "china", "usgov"] | None = Field(
         default=None,
-        description="Azure cloud: it decides where the workspace's services and tokens are.",
+        description="Azure cloud. It decides the URLs of the workspace's services and the scope of tokens.",
         examples=["public"],
     )
 
 
 class DatastoreEntry(Entry):
-    """An Azure ML datastore, and the storage container behind it."""
+    """An Azure ML datastore and the storage container behind it."""
 
     title: ClassVar[str] = "datastores.<name>"
 
-    connection: Annotated[Text, AfterValidator(rules.connection)] = Field(
-        description="Name of the app setting, or the prefix of the settings, that lead to the "
-        "storage account: as in any Functions binding.",
+    connection: Annotated[Text, AfterValidator(checks.connection)] | None = Field(
+        description="Connection to the storage account: the name of an app setting, or the prefix of several, "
+        "as in any Functions binding.",
         examples=["DataStorage"],
     )
-    container: Annotated[Text, AfterValidator(rules.container)] = Field(
-        description="The container.", examples=["azureml-blobstore-0a1b"]
+    container: Annotated[Text, AfterValidator(checks.container)] | None = Field(
+        description="Name of the container.", examples=["azureml-blobstore-0a1b"]
     )
 
 
 def _checked_endpoint(url: str, info: ValidationInfo) -> str:
-    """Check an endpoint as the kind of its pipeline requires, and in general if the kind is unknown."""
-    kind = KINDS.get(info.data.get("kind", ""))
+    """Check an endpoint by the rules of its pipeline's kind. If the kind is unknown, check what all kinds require."""
+    kind = KINDS.get(info.data.get("kind") or "")
     if kind is None:
         check_address(url)
     else:
@@ -66,74 +67,72 @@ def _checked_endpoint(url: str, info: ValidationInfo) -> str:
 
 
 class PipelineEntry(ValuesEntry):
-    """What can be started, and the values its runs get unless a trigger says otherwise."""
+    """A pipeline that can be started, and the default values of its runs."""
 
     title: ClassVar[str] = "pipelines.<name>"
 
-    kind: Literal["published_pipeline"] = Field(
-        description="What it is.", examples=["published_pipeline"]
+    kind: Literal["published_pipeline"] | None = Field(
+        description="Kind of the pipeline.", examples=["published_pipeline"]
     )
-    endpoint: Annotated[Text, AfterValidator(_checked_endpoint)] = Field(
-        description="The REST endpoint that the studio shows: https, and at its end "
+    endpoint: Annotated[Text, AfterValidator(_checked_endpoint)] | None = Field(
+        description="REST endpoint of the pipeline, as the studio shows it: an https URL that ends with "
         "`/PipelineRuns/PipelineSubmit/<id>`.",
         examples=[
             "https://westeurope.api.azureml.ms/pipelines/v1.0/PipelineRuns/PipelineSubmit/0a1b"
         ],
     )
-    scope: Annotated[Text, AfterValidator(rules.scope)] | None = Field(
+    scope: Annotated[Text, AfterValidator(checks.scope)] | None = Field(
         default=None,
-        description="The token's scope; Azure Resource Manager of the workspace's cloud when left "
-        "out.",
+        description="Scope of the token. Default: Azure Resource Manager in the cloud of the workspace.",
         examples=["https://management.azure.com/.default"],
     )
 
 
 class BlobEntry(Entry):
-    """A blob is added or modified."""
+    """Starts a run when a blob is added or modified."""
 
     title: ClassVar[str] = "triggers.<name>.blob"
 
-    datastore: Text = Field(
+    datastore: Text | None = Field(
         description="Name of a datastore under `datastores`.", examples=["workspaceblobstore"]
     )
-    path: Annotated[str, AfterValidator(rules.folder)] = Field(
+    path: Annotated[str, AfterValidator(checks.folder)] = Field(
         default="",
-        description="Folder below the container; the whole container when left out. "
-        "No `{`, `}` or `%`.",
+        description="Folder below the container, without `{`, `}` and `%`. Default: the whole container.",
         examples=["incoming"],
     )
     recursive: bool = Field(
         default=False,
-        description="Whether blobs in sub-folders count too.",
+        description="Whether blobs in sub-folders match too.",
         examples=[True],
     )
-    include: list[Annotated[str, AfterValidator(rules.pattern)]] = Field(
+    include: list[Annotated[str, AfterValidator(checks.pattern)]] = Field(
         default_factory=list,
-        description="Patterns against the path below `path`, case-sensitive, at least one of which "
-        "must match: `*` stays in a folder, `**/*.csv` is any depth. Everything when left out.",
+        description="Patterns for the path below `path`, case-sensitive. At least one of them must match. "
+        "`*` stays within a folder, and `**/*.csv` matches at any depth. Default: all blobs.",
         examples=[["*.csv"]],
     )
-    exclude: list[Annotated[str, AfterValidator(rules.pattern)]] = Field(
+    exclude: list[Annotated[str, AfterValidator(checks.pattern)]] = Field(
         default_factory=list,
-        description="Patterns, none of which may match; they win over `include`.",
+        description="Patterns as in `include`. None of them may match.",
         examples=[["*.tmp"]],
     )
     source: Literal["event_grid", "polling"] | None = Field(
         default=None,
-        description="How the Functions host learns of blobs; the app setting `BLOB_SOURCE` when "
-        "left out, else `event_grid`.",
+        description="How the Functions host detects blobs. Default: the app setting `BLOB_SOURCE`, or else "
+        "`event_grid`.",
         examples=["event_grid"],
     )
-    start: Annotated[str, AfterValidator(rules.start)] = Field(
+    start: Annotated[str, AfterValidator(checks.start)] = Field(
         default="now",
-        description="Which of the blobs that were there before the app first saw the trigger "
-        "count: `now` (none older than 15 minutes), `beginning` (all), or those since an instant.",
+        description="Which blobs that exist when the app registers the trigger start runs: `now` (those of the last 15 "
+        "minutes), `beginning` (all), or an instant with its offset (those modified since then).",
         examples=["beginning"],
     )
 
 
 class HttpEntry(Entry):
-    """Somebody calls `POST /api/v1/triggers/<name>/submissions`."""
+    """Starts a run when a client calls `POST /api/v1/triggers/<name>/submissions`."""
 
     title: ClassVar[str] = "triggers.<name>.http"
 
@@ -145,50 +144,51 @@ class HttpEntry(Entry):
 
 
 class TriggerEntry(ValuesEntry):
-    """A rule: one of `schedule`, `blob` and `http`; one pipeline; values over the pipeline's."""
+    """A rule with one source (`schedule`, `blob` or `http`), one pipeline, and values that override the pipeline's."""
 
     title: ClassVar[str] = "triggers.<name>"
 
-    pipeline: Text = Field(
+    pipeline: Text | None = Field(
         description="Name of a pipeline under `pipelines`.", examples=["scoring"]
     )
     schedule: ScheduleEntry | None = Field(
         default=None,
-        description="Starts when a time comes.",
+        description="Starts a run at each occurrence of a schedule.",
         examples=[{"frequency": "minute", "interval": 15}],
     )
     blob: BlobEntry | None = Field(
         default=None,
-        description="Starts when a blob is added or modified.",
+        description="Starts a run when a blob is added or modified.",
         examples=[{"datastore": "workspaceblobstore", "path": "incoming", "include": ["*.csv"]}],
     )
     http: HttpEntry | None = Field(
         default=None,
-        description="Starts when somebody calls. It may be empty: `http: {}`.",
+        description="Starts a run when a client calls the app. It may be empty: `http: {}`.",
         examples=[{}],
     )
-    give_up_after: Annotated[str, AfterValidator(rules.duration)] = Field(
+    give_up_after: Annotated[str, AfterValidator(checks.duration)] = Field(
         default="24h",
-        description="How long a submission that Azure ML certainly has not started is tried again: "
+        description="How long the app retries a submission if Azure ML definitely did not start a run: "
         "a whole number with `s`, `m`, `h` or `d`.",
         examples=["6h"],
     )
     on_unknown: Literal["search", "hold", "resend"] = Field(
         default="search",
-        description="What happens when the answer to a submission was lost, so that nobody knows "
-        "whether a run was started: `search` looks for the run and sends again only when it is "
-        "certain that there is none, `hold` lets a person decide, `resend` sends again at once.",
+        description="Action if an answer of Azure ML is ambiguous: a run may have started. `search` looks for the run, "
+        "and sends again only if the run definitely does not exist. `hold` waits for a person to decide. `resend` "
+        "sends again at once.",
         examples=["hold"],
     )
     enabled: bool = Field(
         default=True,
-        description="Whether it starts anything. `triggers enable` and `disable`, and the HTTP API, win over this.",
+        description="Whether the trigger starts runs. An override by `triggers enable`, `triggers disable` or the HTTP "
+        "API has precedence.",
         examples=[False],
     )
 
 
 class TriggersFile(Entry):
-    """What starts what."""
+    """The pipelines, and the triggers that start them."""
 
     title: ClassVar[str] = "The file"
 
@@ -199,15 +199,15 @@ class TriggersFile(Entry):
     )
     datastores: dict[Text, DatastoreEntry] = Field(
         default_factory=dict,
-        description="Azure ML's datastores, by the name that Azure ML knows.",
+        description="Azure ML datastores, by their names in Azure ML.",
         examples=[{"workspaceblobstore": {"connection": "DataStorage", "container": "azureml"}}],
     )
-    pipelines: dict[Annotated[str, Field(pattern=rules.NAME)], PipelineEntry] = Field(
-        description="What can be started, by name.",
+    pipelines: dict[Annotated[str, Field(pattern=checks.NAME)], PipelineEntry] | None = Field(
+        description="Pipelines that can be started, by name.",
         examples=[{}],
     )
-    triggers: dict[Annotated[str, Field(pattern=rules.NAME)], TriggerEntry] = Field(
-        description="What starts it, by name. The name is part of every event's identity: "
-        "renaming a trigger makes a new one.",
+    triggers: dict[Annotated[str, Field(pattern=checks.NAME)], TriggerEntry] | None = Field(
+        description="Triggers, by name. The name is part of each event's deduplication key: "
+        "a trigger with another name is a new one.",
         examples=[{}],
     )

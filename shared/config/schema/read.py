@@ -1,4 +1,4 @@
-"""Reads one mapping of the file into its model, and says in plain sentences what is wrong with it."""
+"""Reads one map of the file into its model, and reports each problem in a plain sentence."""
 
 from __future__ import annotations
 
@@ -8,137 +8,146 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from shared.config.document import Path
-from shared.config.problems import Problems, nearest
+from shared.config.document import KeyPath
+from shared.config.problems import Problems
 from shared.config.schema.file import BlobEntry, HttpEntry
 from shared.config.schema.schedule import ScheduleEntry
 from shared.config.schema.values import (
     DATASET_TAG,
-    PLACE_TAG,
-    TEXT_TAG,
+    DATASTORE_PATH_TAG,
     DatasetEntry,
+    DatastorePathEntry,
     Entry,
-    PlaceEntry,
 )
+from shared.core.suggestions import did_you_mean
 
-# What pydantic's locations call a mapping, besides the keys that lead to it.
+# The models of inner maps, by the last part of their location in pydantic's errors.
 _NESTED: dict[str | int, type[Entry]] = {
     "schedule": ScheduleEntry,
     "blob": BlobEntry,
     "http": HttpEntry,
-    PLACE_TAG: PlaceEntry,
+    DATASTORE_PATH_TAG: DatastorePathEntry,
     DATASET_TAG: DatasetEntry,
 }
-_NO_KEYS = frozenset({PLACE_TAG, DATASET_TAG, TEXT_TAG, "[key]"})
 
+_MAP_NEEDED = "a map is needed (key: value)"
 _NEEDED = {
     "string_type": "text is needed",
-    "string_too_short": "it may not be empty",
+    "string_too_short": "it must not be empty",
     "int_type": "a whole number is needed, without quotes",
     "int_from_float": "a whole number is needed",
     "bool_type": "true or false is needed, without quotes",
-    "dict_type": "a map is needed (key: value)",
-    "model_type": "a map is needed (key: value)",
+    "dict_type": _MAP_NEEDED,
+    "model_type": _MAP_NEEDED,
     "list_type": "a list is needed, in square brackets",
 }
-"""What is allowed, by pydantic's type of error."""
+"""What is allowed, by the type of pydantic's error."""
 
 
-def read_entry[E: Entry](model: type[E], data: object, path: Path, problems: Problems) -> E | None:
-    """Read a mapping.
+def read_entry[E: Entry](
+    model: type[E], data: object, path: KeyPath, problems: Problems
+) -> E | None:
+    """Read a map of the file.
 
-    What is wrong is reported and left out (a required value is replaced by its example), so that
-    all the rest can still be checked.
+    Values with problems are reported and left out, so that all others can still be checked. A required value that is
+    left out is None in the entry.
 
     Args:
-        model: The mapping's model.
-        data: What the file holds.
-        path: Where it stands.
-        problems: Takes the mistakes.
+        model: The model of the map.
+        data: The content of the file at the path.
+        path: The path of the map.
+        problems: Takes the problems.
 
     Returns:
-        The mapping, or None when it is none.
+        The entry, or None if the data is not a map.
     """
-    try:
-        return model.model_validate(data)
-    except ValidationError as error:
-        details = error.errors(include_url=False, include_input=False)
-    for detail in details:
-        _report(model, detail, path, problems)
-    if not isinstance(data, dict):
-        return None
-    repaired = _repaired(model, data, details, whole_keys=False)
-    try:
-        return model.model_validate(repaired)
-    except ValidationError as error:
-        # What is left of an inner mapping does not do, so it goes as a whole.
-        details = error.errors(include_url=False, include_input=False)
-    return model.model_validate(_repaired(model, repaired, details, whole_keys=True))
+    while isinstance(data, dict):
+        try:
+            return model.model_validate(data)
+        except ValidationError as error:
+            details = error.errors(include_url=False, include_input=False)
+        for detail in details:
+            _report(model, detail, path, problems)
+        # Another round can only find rules between values that are good by themselves.
+        data = _without_problems(model, data, details)
+    problems.add_found(path, _MAP_NEEDED)
+    return None
 
 
-def _keys(detail: ErrorDetails) -> Path:
-    return tuple(part for part in detail["loc"] if part not in _NO_KEYS)
+def _keys(detail: ErrorDetails) -> KeyPath:
+    """Return the keys and list positions that lead to an error."""
+    # A text in third place is not a key of the file: it is the tag of a value's form, or pydantic's `[key]`.
+    return tuple(
+        part
+        for position, part in enumerate(detail["loc"])
+        if position != 2 or isinstance(part, int)
+    )
 
 
 def _holder(model: type[Entry], detail: ErrorDetails) -> type[Entry] | None:
-    """Return the model of the mapping that holds the wrong key; None for a map with free names."""
+    """Return the model of the map that has the wrong key, or None for a map with free names."""
     above = detail["loc"][:-1]
     return _NESTED.get(above[-1]) if above else model
 
 
-def _report(model: type[Entry], detail: ErrorDetails, path: Path, problems: Problems) -> None:
-    """Report one of pydantic's errors in our words."""
+def _report(model: type[Entry], detail: ErrorDetails, path: KeyPath, problems: Problems) -> None:
+    """Report an error of pydantic in our words."""
     where = (*path, *_keys(detail))
     kind, context = detail["type"], detail.get("ctx", {})
     holder = _holder(model, detail)
-    found = problems.found(where)
     if kind == "extra_forbidden" and holder is not None:
         key = str(where[-1])
         allowed = holder.key_names()
+        hint = did_you_mean(key, allowed)
         problems.add(
             where,
-            f"the key {key} is not known{nearest(key, allowed)}; allowed are {', '.join(allowed)}",
+            f"the key {key} is not known{hint}; allowed are {', '.join(allowed)}",
             at_key=True,
         )
     elif kind == "missing" and holder is not None:
         meaning = holder.model_fields[str(where[-1])].description
-        problems.add(where, f"this key is missing and needed. {meaning}", at_key=True)
-    elif kind == "literal_error":
-        allowed = [one.strip("'") for one in context["expected"].replace(" or ", ", ").split(", ")]
-        problems.add(
-            where, f"found {found}{nearest(found, allowed)}; allowed: {', '.join(allowed)}"
-        )
-    elif kind in ("greater_than_equal", "less_than_equal"):
-        least = kind == "greater_than_equal"
-        bound = context["ge"] if least else context["le"]
-        problems.add(where, f"found {found}; at {'least' if least else 'most'} {bound} is allowed")
+        problems.add(where, f"this required key is missing. {meaning}", at_key=True)
     else:
-        rule = _NEEDED.get(kind) or (str(context["error"]) if "error" in context else detail["msg"])
-        if kind == "string_type" and found not in ("a list", "a map"):
-            rule += ", so put it in quotes"
-        problems.add(where, f"found {found}; {rule}")
+        problems.add(where, _found(kind, context, detail["msg"], shown=problems.shown(where)))
 
 
-def _repaired(
-    model: type[Entry], data: dict[str, Any], details: list[ErrorDetails], *, whole_keys: bool
+def _found(kind: str, context: dict[str, Any], message: str, *, shown: str) -> str:
+    """Return the message about a wrong value: what was found, and what is allowed."""
+    if kind == "literal_error":
+        allowed = [one.strip("'") for one in context["expected"].replace(" or ", ", ").split(", ")]
+        return f"found {shown}{did_you_mean(shown, allowed)}; allowed: {', '.join(allowed)}"
+    if kind == "greater_than_equal":
+        return f"found {shown}; at least {context['ge']} is allowed"
+    if kind == "less_than_equal":
+        return f"found {shown}; at most {context['le']} is allowed"
+    rule = _NEEDED.get(kind) or str(context.get("error", message))
+    if kind == "string_type" and shown not in ("a list", "a map"):
+        rule += ", so put it in quotes"
+    return f"found {shown}; {rule}"
+
+
+def _without_problems(
+    model: type[Entry], data: dict[str, Any], details: list[ErrorDetails]
 ) -> dict[str, Any]:
-    """Return the mapping without what is wrong in it, or without whole keys of its own."""
-    fixed = copy.deepcopy(data)
+    """Return a copy of a map without the values that have errors."""
+    left = copy.deepcopy(data)
     for detail in details:
-        keys, holder = _keys(detail), _holder(model, detail)
-        # Of a list with a wrong item nothing is kept.
-        end = next((place for place, key in enumerate(keys) if isinstance(key, int)), len(keys))
-        if whole_keys:
-            end, holder = 1, model
-        elif end < len(keys):
-            holder = None
-        *above, last = (str(key) for key in keys[:end])
-        place: Any = fixed
+        keys = _keys(detail)
+        holder = _holder(model, detail)
+        in_list = next((index for index, key in enumerate(keys) if isinstance(key, int)), None)
+        if in_list is not None:
+            # A list with a wrong item is left out as a whole: its other items alone would mean something else.
+            keys, holder = keys[:in_list], None
+        *above, last = (str(key) for key in keys)
+        inner: Any = left
         for key in above:
-            place = place.get(key, {})
+            inner = inner.get(key, {})
         field = holder.model_fields.get(last) if holder is not None else None
-        if field is not None and field.is_required() and field.examples:
-            place[last] = field.examples[0]
+        if field is not None and (field.is_required() or field.default is None):
+            # None keeps the key, so that the checks between keys still see it.
+            inner[last] = None
         else:
-            place.pop(last, None)
-    return fixed
+            inner.pop(last, None)
+    if left == data:
+        raise AssertionError(f"nothing is left out for {details}")
+    return left

@@ -1,6 +1,6 @@
-"""Jinja2 as templates use it: the sandbox, with expressions only and names looked up as items.
+"""Jinja2's sandbox, restricted to expressions, with names looked up as items.
 
-Imported late, by `shared.config.templates.template`, because Jinja2 costs a cold start tens of milliseconds.
+`shared.config.templates.template` imports this module late, because Jinja2 costs a cold start tens of milliseconds.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _TESTS = (
 
 
 class MissingName(jinja2.UndefinedError):
-    """A template used something that the event does not have."""
+    """The event does not have a value that a template uses."""
 
     def __init__(self, holder: object, name: object) -> None:
         self._holder = holder
@@ -41,14 +41,19 @@ class MissingName(jinja2.UndefinedError):
         super().__init__(f"there is no {name}")
 
     def dotted(self, used: Iterable[str], names: Mapping[str, Any]) -> str:
-        """Return the whole name: the one of those `used` whose look-up ended at the same place."""
+        """Return the whole dotted name of the missing value.
+
+        Args:
+            used: The dotted names that the template uses.
+            names: The values of the event.
+        """
         for whole in sorted(used):
             value: object = names
             path: list[str] = []
             for part in whole.split("."):
                 path.append(part)
                 if not (isinstance(value, Mapping) and part in value):
-                    # Jinja2 keeps no holder for the first part of a name.
+                    # Jinja2 has no holder for the first part of a name.
                     if part == self._name and (
                         value is self._holder or self._holder is jinja2.utils.missing
                     ):
@@ -59,7 +64,7 @@ class MissingName(jinja2.UndefinedError):
 
 
 class _Missing(jinja2.StrictUndefined):
-    """What a missing name evaluates to: only `default` and `is defined` can use it."""
+    """The value of a missing name. Only `default` and `is defined` accept it."""
 
     __slots__ = ()
 
@@ -71,17 +76,17 @@ class _Missing(jinja2.StrictUndefined):
         exc: type[jinja2.TemplateRuntimeError] = jinja2.UndefinedError,
     ) -> None:
         super().__init__(hint, obj, name, exc)
-        # Jinja2 calls this with its own message; ours remembers where the look-up ended.
+        # Jinja2 calls this with a message of its own. Ours knows where the lookup ended.
         self._undefined_exception = lambda _message: self.failure  # type: ignore[assignment]  # it is only called
 
     @property
     def failure(self) -> MissingName:
-        """The error that any other use of it raises."""
+        """The error that any other use raises."""
         return MissingName(self._undefined_obj, self._undefined_name)
 
 
 class _Environment(SandboxedEnvironment):
-    """The sandbox, with look-ups as items only.
+    """The sandbox, with lookups of items only.
 
     Operations that make huge values of small ones are refused.
     """
@@ -89,11 +94,11 @@ class _Environment(SandboxedEnvironment):
     intercepted_binops = frozenset({"*", "%"})
 
     def getattr(self, obj: object, attribute: str) -> Any:  # noqa: ANN401 - Jinja2's own signature
-        """Look a name up as an item of a mapping."""
+        """Return an item of a mapping by name."""
         return self.getitem(obj, attribute)
 
     def getitem(self, obj: Any, argument: Any) -> Any:  # noqa: ANN401 - Jinja2's own signature
-        """Look an item up: text in a mapping, a number in a list or text."""
+        """Return an item: by text in a mapping, by a number in a list or text."""
         if isinstance(obj, jinja2.Undefined):
             return obj  # `http.body.a.b | default("x")` where `a` is missing
         if isinstance(obj, Mapping if isinstance(argument, str) else list | tuple | str):
@@ -104,37 +109,41 @@ class _Environment(SandboxedEnvironment):
         return self.undefined(obj=obj, name=argument)
 
     def call_binop(self, context: Context, operator: str, left: object, right: object) -> Any:  # noqa: ANN401 - Jinja2's own signature
-        """Multiply and divide numbers only: `"a" * 1000000000` would take all memory."""
+        """Calculate `*` and `%` with numbers only."""
+        # `"a" * 1000000000` would use up the memory.
         if any(isinstance(value, str | list) for value in (left, right)):
             raise ValueError(f"{operator} takes numbers only")
         return super().call_binop(context, operator, left, right)
 
 
 def _date(value: object, form: str = "%Y-%m-%d") -> str:
-    """Print an instant, or ISO 8601 text, in UTC (`strftime` codes); a local time as its own clock shows it."""
+    """Return an instant, or ISO 8601 text, in a form with `strftime` codes.
+
+    An instant is shown in UTC, a local time as its own clock shows it.
+    """
     if isinstance(value, _Missing):
         raise value.failure
     try:
         instant = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
     except (TypeError, ValueError):
-        raise ValueError(f"the filter date needs an instant and got {value!r}") from None
+        raise ValueError(f"the filter date needs an instant, found {value!r}") from None
     if instant.tzinfo is not None and not _is_local(instant):
         instant = instant.astimezone(UTC)
     return instant.strftime(form)
 
 
 def _is_local(instant: datetime) -> bool:
-    """Whether an instant is meant as a local time: only `schedule.local_time` has a zone of its own."""
+    """Return whether an instant is a local time. Only `schedule.local_time` has a zone of its own."""
     return isinstance(instant.tzinfo, ZoneInfo)
 
 
 def _instant(instant: datetime) -> str:
-    """Print an instant in UTC, a local time with its offset."""
+    """Return an instant in UTC as text, or a local time with its offset."""
     return instant.isoformat() if _is_local(instant) else print_instant(instant)
 
 
 def _number[T: (int, float)](kind: Callable[[Any], T]) -> Callable[..., T]:
-    """Make a filter that reads a number; unlike Jinja2's own it makes no 0 of other text."""
+    """Return a filter that reads a number. Jinja2's own returns 0 for other text, which would hide an error."""
 
     def convert(value: object, default: T | None = None) -> T:
         if isinstance(value, _Missing) and default is None:
@@ -150,7 +159,7 @@ def _number[T: (int, float)](kind: Callable[[Any], T]) -> Callable[..., T]:
 
 
 def _tojson(value: object) -> str:
-    """Print a value as JSON, plain: nothing here is HTML."""
+    """Return a value as JSON. Jinja2's own filter would escape it for HTML."""
     return json.dumps(value, ensure_ascii=False, default=_printed)
 
 
@@ -165,11 +174,11 @@ def _printed(value: object) -> object:
 
 
 def as_scalar(value: object) -> str | int | float | bool:
-    """Return what can be sent: text, a number or a boolean; an instant as its text.
+    """Return a value in a form that can be sent: text, a number or a boolean. An instant becomes text.
 
     Raises:
-        MissingName: The value is something the event does not have.
-        ValueError: The value is empty, a list, a map or not a finite number.
+        MissingName: The event does not have the value.
+        ValueError: The value is null, a list, a map or not a finite number.
     """
     match value:
         case _Missing():
@@ -177,7 +186,7 @@ def as_scalar(value: object) -> str | int | float | bool:
         case datetime():
             return _instant(value)
         case str():
-            return str(value)  # a plain one, not a subclass of it
+            return str(value)  # not a subclass of str, such as Jinja2's Markup
         case float() if not math.isfinite(value):
             raise ValueError("the value is not a finite number")
         case bool() | int() | float():
@@ -192,7 +201,7 @@ def as_scalar(value: object) -> str | int | float | bool:
 
 @cache
 def environment() -> _Environment:
-    """Return the one environment, made at first use."""
+    """Return the only environment. It is created at first use."""
     environment = _Environment(
         undefined=_Missing, finalize=as_scalar, autoescape=False, keep_trailing_newline=True
     )
@@ -211,30 +220,30 @@ def parse(text: str) -> nodes.Template:
     """Parse a text.
 
     Raises:
-        ValueError: It cannot be read, or uses more than expressions.
+        ValueError: The text is not a template, or uses more than expressions.
     """
     try:
         _check_delimiters(text)
         return environment().parse(text)
     except jinja2.TemplateSyntaxError as error:
-        raise ValueError(f"the template cannot be read: {error.message}") from None
+        raise ValueError(f"the template is not valid: {error.message}") from None
     except RecursionError:
         raise ValueError("the template is nested too deeply") from None
 
 
 def _check_delimiters(text: str) -> None:
-    """Refuse everything but `{{` and `}}`.
+    """Refuse all delimiters except `{{` and `}}`.
 
     Raises:
-        ValueError: There is a statement, a comment or whitespace control.
-        jinja2.TemplateSyntaxError: The text cannot be read.
+        ValueError: The text has a statement, a comment or whitespace control.
+        jinja2.TemplateSyntaxError: The text is not a template.
     """
     for _line, kind, value in environment().lex(text):
         if kind in ("block_begin", "comment_begin", "raw_begin"):
             opener = "{#" if kind == "comment_begin" else "{%"
             raise ValueError(
                 f"{opener} is not allowed, only {{{{ expression }}}} is; "
-                f"to send it as it is, write {{{{ '{opener}' }}}}"
+                f"for a literal {opener} write {{{{ '{opener}' }}}}"
             )
         if kind in ("variable_begin", "variable_end") and value.strip() not in ("{{", "}}"):
             raise ValueError(
@@ -245,7 +254,7 @@ def _check_delimiters(text: str) -> None:
 
 @cache
 def _evaluator(text: str) -> Callable[[Mapping[str, Any]], Any]:
-    """Compile a text once."""
+    """Return a function that evaluates a text with the values of an event."""
     body = parse(text).body
     match body:
         case [nodes.Output(nodes=[expression])] if not isinstance(expression, nodes.TemplateData):
@@ -254,9 +263,10 @@ def _evaluator(text: str) -> Callable[[Mapping[str, Any]], Any]:
 
 
 def evaluate(text: str, names: Mapping[str, Any]) -> object:
-    """Fill a text in; exactly one `{{ expression }}` gives the expression's own value.
+    """Fill a text in. If the text is exactly one `{{ expression }}`, return the value of the expression itself.
 
     Raises:
-        Exception: Whatever the expression raises; `MissingName` for a name that is not there.
+        MissingName: The event does not have a name that the text uses.
+        Exception: Any error of the expression.
     """
     return _evaluator(text)(names)

@@ -1,14 +1,14 @@
-"""Which names a template may use: it depends on what the trigger starts from."""
+"""The names that a template may use. They depend on what the trigger starts from."""
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from shared.core.events import Source
+from shared.core.suggestions import did_you_mean
 
 ANY = "*"
-"""Stands for any name below: the caller, or the blob's author, chooses it."""
+"""Stands for any name at its position. The caller, or the author of the blob, chooses it."""
 
 _EVERYWHERE: tuple[str, ...] = ("trigger.name", "event.time")
 
@@ -33,23 +33,76 @@ NAMES: dict[Source, tuple[str, ...]] = {
     ),
     Source.HTTP: (*_EVERYWHERE, f"http.body.{ANY}", f"http.query.{ANY}"),
 }
-"""The names that a trigger's templates may use, by its source."""
+"""The names that the templates of a trigger may use, by its source."""
 
 RESERVED_BODY_NAMES = frozenset({"parameters", "data_paths", "experiment"})
-"""Keys of a request's body that have a meaning of their own."""
+"""Keys of a request's body that the app itself reads."""
 
-KEY_QUERY_NAMES = frozenset({"code", "clientId"})
-"""Query parameters that carry a function key and the key's name (Functions host, KeyAuthentication)."""
+KEY_QUERY_NAMES = frozenset({"code", "clientid"})
+"""Query parameters that carry a function key, in lower case (Functions host, KeyAuthentication)."""
 
-# The host compares them without letter case, and so does the check of templates.
-_LOWER_KEY_QUERY_NAMES = frozenset(name.lower() for name in KEY_QUERY_NAMES)
+_TRIGGER_OF = {
+    Source.SCHEDULE: "a schedule trigger",
+    Source.BLOB: "a blob trigger",
+    Source.HTTP: "an http trigger",
+}
 
 
-_A = {Source.SCHEDULE: "a schedule", Source.BLOB: "a blob", Source.HTTP: "an http"}
+def check_names(names: Collection[Sequence[str]], source: Source | None) -> None:
+    """Check the dotted names of one text.
+
+    Args:
+        names: The names, each as its parts (`("http", "body", "day")`).
+        source: What the trigger starts from. None stands for any source: one of them must have all names.
+
+    Raises:
+        ValueError: A name is not allowed. The message is one sentence with the names that are.
+    """
+    for parts in names:
+        _check_name(parts, source)
+    if source is None:
+        dotted = [".".join(parts) for parts in names]
+        if not any(all(_has(one, name) for name in dotted) for one in Source):
+            raise ValueError(
+                f"no trigger has all of {_list(dotted)}; use the names of one source in one text"
+            )
+
+
+def _check_name(parts: Sequence[str], source: Source | None) -> None:
+    name = ".".join(parts)
+    allowed = NAMES[source] if source else tuple(dict.fromkeys(_all_names()))
+    if any(_covers(one, name) for one in allowed):
+        _check_reserved(parts, name)
+        return
+    fields = [one for one in allowed if one.startswith(f"{name}.")]
+    if fields:
+        raise ValueError(f"{name} is not a value; use one of its fields: {_list(fields)}")
+    who = _TRIGGER_OF[source] if source else "a trigger"
+    if any(_covers(one, name) for one in _all_names()):
+        raise ValueError(f"{name} does not exist for {who}; it has {_list(allowed)}")
+    hint = did_you_mean(name, [one for one in allowed if ANY not in one])
+    raise ValueError(f"{name} is not known{hint}; {who} has {_list(allowed)}")
+
+
+def _check_reserved(parts: Sequence[str], name: str) -> None:
+    """Refuse names that only the app itself may read."""
+    if parts[:2] == ("http", "query") and parts[2].lower() in KEY_QUERY_NAMES:
+        raise ValueError(
+            f"{name} carries a function key, which never reaches a template; "
+            "give the query parameter another name"
+        )
+    if parts[:2] == ("http", "body") and parts[2] in RESERVED_BODY_NAMES:
+        raise ValueError(
+            f"{name} is a key of the request that the app itself reads; give the key another name"
+        )
+
+
+def _has(source: Source, name: str) -> bool:
+    return any(_covers(one, name) for one in NAMES[source])
 
 
 def _covers(allowed: str, name: str) -> bool:
-    """Whether an allowed name is the name, or an open one above it; only a body is nested."""
+    """Return whether an allowed name is the name, or covers it with `*`. Only `http.body` may be nested."""
     if not allowed.endswith(ANY):
         return allowed == name
     open_part = allowed.removesuffix(ANY)
@@ -59,41 +112,9 @@ def _covers(allowed: str, name: str) -> bool:
     return allowed.startswith("http.body.") or "." not in below
 
 
-def check_name(parts: Sequence[str], source: Source) -> None:
-    """Check one dotted name against what a source has.
-
-    Args:
-        parts: The name's parts (`("http", "body", "day")`).
-        source: What the trigger starts from.
-
-    Raises:
-        ValueError: A trigger of that source does not have it; one sentence that says what it has.
-    """
-    name = ".".join(parts)
-    allowed = NAMES[source]
-    if any(_covers(one, name) for one in allowed):
-        _check_key(parts, name)
-        return
-    if any(one.startswith(f"{name}.") for one in allowed):
-        fields = [one for one in allowed if one.startswith(f"{name}.")]
-        raise ValueError(f"{name} is not a value; name a field: {_list(fields)}")
-    if any(_covers(one, name) for names in NAMES.values() for one in names):
-        raise ValueError(f"{name} does not exist for {_A[source]} trigger; it has {_list(allowed)}")
-    near = difflib.get_close_matches(name, [one for one in allowed if ANY not in one], n=1)
-    hint = f" (did you mean {near[0]}?)" if near else ""
-    raise ValueError(f"{name} is not known{hint}; {_A[source]} trigger has {_list(allowed)}")
+def _all_names() -> list[str]:
+    return [name for names in NAMES.values() for name in names]
 
 
-def _check_key(parts: Sequence[str], name: str) -> None:
-    """Refuse names that are open but taken."""
-    if parts[:2] == ("http", "query") and parts[2].lower() in _LOWER_KEY_QUERY_NAMES:
-        raise ValueError(
-            f"{name} carries a function key, which never reaches a template; "
-            "give the query parameter another name"
-        )
-    if parts[:2] == ("http", "body") and parts[2] in RESERVED_BODY_NAMES:
-        raise ValueError(f"{name} has a meaning of its own in a request; give the key another name")
-
-
-def _list(names: Sequence[str]) -> str:
+def _list(names: Collection[str]) -> str:
     return ", ".join(names)

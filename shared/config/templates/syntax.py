@@ -1,16 +1,15 @@
-"""What a template may hold: expressions only, of the kinds listed here, with names written out."""
+"""What a template may contain: expressions only, made of the allowed nodes, with names written out."""
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable
+from collections.abc import Collection
 
 from jinja2 import nodes
 
 from shared.config.templates.engine import environment, parse
+from shared.core.suggestions import did_you_mean
 
-# Everything else Jinja2 knows is refused by name or by kind, so that a new release adds nothing by
-# itself.
+# Every other node is refused, so that a new release of Jinja2 does not extend the language of templates.
 _ALLOWED_NODES = (
     nodes.Template, nodes.Output, nodes.TemplateData, nodes.Name, nodes.Const, nodes.Getattr,
     nodes.Getitem, nodes.Slice, nodes.Filter, nodes.Test, nodes.Keyword, nodes.CondExpr,
@@ -24,7 +23,7 @@ def find_names(text: str) -> frozenset[tuple[str, ...]]:
     """Return the dotted names that a text uses, each as its parts.
 
     Raises:
-        ValueError: The text cannot be read, or uses something that is not allowed; one sentence.
+        ValueError: The text is not a template, or uses something that is not allowed.
     """
     found: set[tuple[str, ...]] = set()
     _walk(parse(text), found)
@@ -32,19 +31,19 @@ def find_names(text: str) -> frozenset[tuple[str, ...]]:
 
 
 def _walk(node: nodes.Node, found: set[tuple[str, ...]]) -> None:
-    """Check a node and all below it, and collect names."""
+    """Check a node and all nodes below it, and collect their names."""
     if isinstance(node, nodes.Name | nodes.Getattr | nodes.Getitem):
         name = _name_of(node)
         if name is not None:
             found.add(name)
             return
-    _check_kind(node)
+    _check_node(node)
     for child in node.iter_child_nodes():
         _walk(child, found)
 
 
 def _name_of(node: nodes.Node) -> tuple[str, ...] | None:
-    """Return the dotted name that a chain of look-ups spells, or None when it is no such chain."""
+    """Return the dotted name that a chain of lookups spells, or None if it is not such a chain."""
     if isinstance(node, nodes.Name):
         return (node.name,)
     if isinstance(node, nodes.Getattr):
@@ -56,19 +55,19 @@ def _name_of(node: nodes.Node) -> tuple[str, ...] | None:
     return None
 
 
-def _check_kind(node: nodes.Node) -> None:
-    """Refuse what templates may not hold.
+def _check_node(node: nodes.Node) -> None:
+    """Refuse a node that templates must not contain.
 
     Raises:
-        ValueError: The node is of such a kind.
+        ValueError: The node is not allowed.
     """
     match node:
         case nodes.Call():
             raise ValueError(
-                f"calls are not allowed; the filters are {_listed(environment().filters)}"
+                f"calls are not allowed; use one of the filters: {_listed(environment().filters)}"
             )
         case nodes.Pow():
-            raise ValueError("** is not allowed; multiply")
+            raise ValueError("** is not allowed; multiply with *")
         case nodes.Filter() if node.name not in environment().filters:
             raise ValueError(_unknown("filter", node.name, environment().filters))
         case nodes.Test() if node.name not in environment().tests:
@@ -76,20 +75,19 @@ def _check_kind(node: nodes.Node) -> None:
         case nodes.Getitem(arg=nodes.Slice() | nodes.Neg() | nodes.Const(value=int())):
             return
         case nodes.Getitem():
-            raise ValueError("what stands in [ ] must be a text or a number, written out")
+            raise ValueError("only a literal text or number is allowed in [ ]")
         case nodes.Tuple():
-            raise ValueError("a list is written with brackets: [1, 2]")
+            raise ValueError("tuples are not allowed; write a list with brackets: [1, 2]")
         case nodes.CondExpr(expr2=None):
             raise ValueError("an if needs an else")
         case _ if not isinstance(node, _ALLOWED_NODES):
             raise ValueError(f"{type(node).__name__} is not allowed in a template")
 
 
-def _unknown(kind: str, name: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(name, list(known), n=1)
-    hint = f"; did you mean {near[0]}?" if near else ""
+def _unknown(kind: str, name: str, known: Collection[str]) -> str:
+    hint = did_you_mean(name, known)
     return f"there is no {kind} {name}{hint}; the {kind}s are {_listed(known)}"
 
 
-def _listed(names: Iterable[str]) -> str:
+def _listed(names: Collection[str]) -> str:
     return ", ".join(sorted(names))

@@ -1,10 +1,11 @@
-"""Texts that an event fills in: `{{ blob.path }}`, read by Jinja2's sandbox.
+"""Texts with expressions that the values of an event fill in: `{{ blob.path }}`. Jinja2's sandbox evaluates them.
 
-Only `{{ }}` exists: no statements, comments or calls. Every name is checked against the trigger's
-source when the file is loaded, and looked up as an item of a mapping, never as a Python attribute
-(`blob.metadata.items` is the metadata key "items"). A text is parsed when the file is loaded and
-compiled when it is first rendered; a text without braces, or with nothing but plain names in them,
-is loaded without importing Jinja2 at all.
+Only `{{ }}` is allowed: no statements, comments or calls. When the file is loaded, every name is checked against the
+source of the trigger. A name is looked up as an item of a mapping, never as a Python attribute: `blob.metadata.items`
+is the metadata key `items`.
+
+A text is parsed when the file is loaded, and compiled when it is first rendered. Texts without braces, and texts with
+plain names only, are loaded without importing Jinja2.
 """
 
 from __future__ import annotations
@@ -15,53 +16,49 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from shared.config.templates.names import check_name
+from shared.config.templates.names import check_names
 from shared.core.errors import MissingValue, RenderError
 from shared.core.events import Source
 
 _OPENERS = ("{{", "{%", "{#")
-# `{{ blob.path }}` and nothing else; not after a third brace, which Jinja2 would read as a
-# dictionary.
+# `{{ blob.path }}` and nothing else. It must not follow a third brace, which Jinja2 reads as a dictionary.
 _PLAIN = re.compile(r"(?<!\{)\{\{\s*([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)\s*\}\}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Template:
-    """A text with `{{ }}` in it, or without.
-
-    Attributes:
-        text: As the file wrote it.
-        names: The dotted names it uses (`http.body.day`).
-    """
+    """A text, with or without `{{ }}`."""
 
     text: str
+    """The text of the file."""
     names: frozenset[str] = frozenset()
+    """The dotted names that the text uses, such as `http.body.day`."""
 
     @classmethod
-    def parse(cls, text: str, *, source: Source) -> Template:
+    def parse(cls, text: str, *, source: Source | None) -> Template:
         """Read a text and check every name in it.
 
         Args:
             text: The text.
-            source: What the trigger starts from: it decides which names exist.
+            source: What the trigger starts from. It decides which names exist. None stands for any source.
 
         Raises:
-            ValueError: The text cannot be read, or uses what this source does not have; one
+            ValueError: The text is not a template, or uses a name that the source does not have. The message is one
                 sentence.
         """
         return cls(text=text, names=_names(text, source) if _has_braces(text) else frozenset())
 
     @property
     def is_literal(self) -> bool:
-        """Whether there is nothing to fill in."""
+        """Whether the text has nothing to fill in."""
         return not _has_braces(self.text)
 
     def render(self, names: Mapping[str, Any], *, where: str) -> str | int | float | bool:
-        """Fill the text in; exactly one `{{ expression }}` keeps the expression's type.
+        """Fill the text in. If the text is exactly one `{{ expression }}`, keep the type of its value.
 
         Args:
-            names: What the event offers: `event.names()`, `trigger` and `event`.
-            where: What the value is for (`parameters.input_string`); errors carry it.
+            names: The values of the event: `event.names()`, `trigger` and `event`.
+            where: The value's name (`parameters.input_string`), for errors.
 
         Raises:
             MissingValue: The event does not have a name that the text uses.
@@ -69,7 +66,7 @@ class Template:
         """
         if self.is_literal:
             return self.text
-        # Late: the first event that needs a template pays for Jinja2, not every cold start.
+        # Imported here, so that a cold start does not pay for Jinja2.
         from shared.config.templates.engine import MissingName, as_scalar, evaluate
 
         try:
@@ -80,7 +77,7 @@ class Template:
             raise RenderError(where, _cause(error)) from error
 
     def render_text(self, names: Mapping[str, Any], *, where: str) -> str:
-        """Fill the text in, as text whatever the expression's type; otherwise as `render`.
+        """Fill the text in, and return text whatever the type of the value. See `render`.
 
         Raises:
             MissingValue: The event does not have a name that the text uses.
@@ -93,23 +90,22 @@ def _has_braces(text: str) -> bool:
     return any(opener in text for opener in _OPENERS)
 
 
+# Cached, because the defaults of one pipeline serve many triggers.
 @lru_cache(maxsize=8192)
-def _names(text: str, source: Source) -> frozenset[str]:
-    """Return a text's dotted names; cached, as one pipeline's defaults serve many triggers."""
+def _names(text: str, source: Source | None) -> frozenset[str]:
+    """Return the dotted names of a text, after a check."""
     plain = _PLAIN.findall(text)
     if plain and not _has_braces(_PLAIN.sub("", text)):
-        for name in plain:
-            check_name(tuple(name.split(".")), source)
-        return frozenset(plain)
-    from shared.config.templates.syntax import find_names
+        names = [tuple(name.split(".")) for name in plain]
+    else:
+        from shared.config.templates.syntax import find_names
 
-    names = find_names(text)
-    for name in names:
-        check_name(name, source)
+        names = sorted(find_names(text))
+    check_names(names, source)
     return frozenset(".".join(name) for name in names)
 
 
 def _cause(error: Exception) -> str:
-    """Name what went wrong in one line."""
+    """Return the reason of a failure in one line."""
     text = str(error).strip() or type(error).__name__
     return text if isinstance(error, ValueError) else f"{type(error).__name__}: {text}"

@@ -1,1 +1,1 @@
-"""The table service below the ledger."""
+"""The table service that the ledger's rows are in."""

@@ -1,6 +1,6 @@
-"""A `Table` in Azure Table Storage (Azurite locally), through azure-data-tables.
+"""A `Table` in Azure Table Storage, or in Azurite on a laptop, through azure-data-tables.
 
-The package, and the connection, are loaded with the first call: nothing touches the network at import.
+The first call imports the package and opens the connection. Nothing touches the network at import.
 """
 
 from __future__ import annotations
@@ -30,20 +30,20 @@ if TYPE_CHECKING:
     from azure.data.tables import TableClient, TableEntity
 
 PARTITION = "v1"
-"""The schema's version: one partition, so that one transaction can hold a claim and whatever limits it."""
+"""The one partition of all rows. A transaction cannot span partitions, and a claim writes several rows at once."""
 
 CLIENT_OPTIONS: dict[str, Any] = {
     "connection_timeout": 5,  # seconds
-    "read_timeout": 30,  # seconds for one read; the service itself gives up after 30 s
+    "read_timeout": 30,  # seconds for one read. The service itself gives up after 30 s
     "retry_total": 3,
     "retry_backoff_factor": 0.4,
     "retry_backoff_max": 5,
     "logging_enable": False,
 }
-"""Retries of the client itself: short, since the ledger reads back and tries again, and the host after that."""
+"""The client's own retries are short: the ledger reads back and retries, and so does the host after it."""
 
 GARBLED = (HTTPException, ValueError)
-"""What azure-core lets escape when it reads the parts of a cut or garbled answer to a transaction."""
+"""Errors that azure-core does not wrap when it reads a truncated or garbled answer to a transaction."""
 
 _CONFLICTS = {
     "EntityAlreadyExists",
@@ -64,11 +64,11 @@ _REFUSALS = {
 
 
 class AzureTable:
-    """One partition of a table in a storage account; the table is made when it is missing.
+    """One partition of a table in a storage account. If the table is missing, the first call creates it.
 
     Args:
-        connect: Makes the client, once, with the first call.
-        described: Names the table and the account in errors; holds no secret.
+        connect: Returns a client. It is called once, with the first call.
+        described: The table and its account, for errors. It holds no secret.
     """
 
     def __init__(self, connect: Callable[[], TableClient], *, described: str) -> None:
@@ -81,14 +81,14 @@ class AzureTable:
         """See `Table.transact`."""
         if len(operations) > MAX_OPERATIONS:
             raise RowRefused(
-                f"{len(operations)} operations, and at most {MAX_OPERATIONS} are allowed"
+                f"a transaction of {len(operations)} operations; at most {MAX_OPERATIONS} are allowed"
             )
         request = [_encode(operation) for operation in operations]
 
         def carry_out(client: TableClient) -> Sequence[str]:
             answers = client.submit_transaction(request)
             if len(answers) != len(request):
-                raise TableUnavailable(f"{self._described}: the answer was cut short")
+                raise TableUnavailable(f"{self._described}: the answer was truncated")
             return [str(answer.get("etag") or "") for answer in answers]
 
         return self._call(carry_out)
@@ -145,7 +145,7 @@ class AzureTable:
             return self._translated(call)
 
     def _translated[T](self, call: Callable[[TableClient], T]) -> T:
-        """Call, and say what went wrong in the words of the seam."""
+        """Call, and translate the client's errors into those of `Table`."""
         import requests
         import urllib3
         from azure.core.exceptions import AzureError
@@ -174,7 +174,7 @@ class AzureTable:
 
 
 class _TableMissingError(Exception):
-    """The table is not there yet."""
+    """The table does not exist yet."""
 
 
 def _create_table(client: TableClient) -> None:
@@ -223,7 +223,7 @@ def _code(error: Exception) -> str:
 
 
 def _summary(error: Exception) -> str:
-    """Return the first line of the service's message: the rest repeats ids and times."""
+    """Return the status, the code and the first line of the service's message. The other lines are ids and times."""
     lines = str(error).splitlines()
     status = getattr(error, "status_code", None)
     return f"{status or type(error).__name__} {_code(error)} {lines[0] if lines else ''}".strip()

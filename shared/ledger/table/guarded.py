@@ -1,4 +1,4 @@
-"""A table whose failed reads are `LedgerUnavailable`."""
+"""A table that raises the ledger's errors."""
 
 from __future__ import annotations
 
@@ -17,11 +17,13 @@ from shared.ledger.table.protocol import (
 )
 
 WRITE_TRIES = 6
-"""How often one write is tried before the ledger counts as unavailable. The client retries on its own below that."""
+"""How often the ledger tries a write before it counts as unavailable. The client below retries on its own, too."""
 
 
 class GuardedTable:
-    """A table that raises the ledger's errors for reads. Writes still say how they failed: the caller must read back.
+    """A table whose failed reads are `LedgerUnavailable`.
+
+    A failed write keeps its own error, since the caller must read the row back to know what happened.
 
     Args:
         table: The table.
@@ -31,12 +33,12 @@ class GuardedTable:
         self._table = table
 
     def transact(self, operations: Sequence[Operation]) -> list[str]:
-        """Do as `Table.transact`. What can never be carried out is an error of the app itself.
+        """Carry out all operations or none, and return the new etags.
 
         Raises:
             RowConflict: A precondition did not hold.
-            TableUnavailable: It may have been carried out.
-            LedgerUnavailable: It can never be carried out.
+            TableUnavailable: There is no usable answer. The operations may have been carried out.
+            LedgerUnavailable: The service refuses the operations, because one is too large.
         """
         try:
             return list(self._table.transact(operations))
@@ -44,10 +46,10 @@ class GuardedTable:
             raise unavailable(error) from error
 
     def make(self, operations: Sequence[Operation]) -> None:
-        """Carry out operations whose failure the caller cannot mend.
+        """Carry out operations for a caller that has no remedy if they fail.
 
         Raises:
-            LedgerUnavailable: They may not be carried out.
+            LedgerUnavailable: The operations failed, or may have failed.
         """
         if operations:
             try:
@@ -56,7 +58,7 @@ class GuardedTable:
                 raise unavailable(error) from error
 
     def get(self, key: str) -> Row | None:
-        """Read one row.
+        """Return a row, or None if there is no such row.
 
         Raises:
             LedgerUnavailable: The table did not answer.
@@ -69,7 +71,7 @@ class GuardedTable:
     def page(
         self, start: str, end: str, *, limit: int = PAGE_ROWS, continuation: str | None = None
     ) -> Page:
-        """Read a page of rows.
+        """Return a page of rows. The arguments are those of `Table.page`.
 
         Raises:
             LedgerUnavailable: The table did not answer.
@@ -80,7 +82,7 @@ class GuardedTable:
             raise unavailable(error) from error
 
     def range(self, start: str, end: str) -> Iterator[Row]:
-        """Read all rows with `start <= key < end`, a page at a time.
+        """Yield all rows with `start <= key < end`, read a page at a time.
 
         Raises:
             LedgerUnavailable: The table did not answer.
@@ -95,5 +97,5 @@ class GuardedTable:
 
 
 def unavailable(error: Exception | None) -> LedgerUnavailable:
-    """Return the ledger's error for a table's."""
-    return LedgerUnavailable(f"the ledger did not answer as it must: {error}")
+    """Return the ledger's error for an error of the table."""
+    return LedgerUnavailable(f"the ledger did not answer as expected: {error}")

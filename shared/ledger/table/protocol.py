@@ -1,9 +1,11 @@
-"""The seam to a table service: one partition of rows, changed by atomic transactions.
+"""The interface to a table service: one partition of rows, changed by atomic transactions.
 
-The rules that every implementation keeps (the contract suite, `tests/contract/test_table.py`, holds them):
-a transaction is carried out whole or not at all; two operations on one row key are refused; inserting a row that
-exists, merging with another etag and deleting a row that is missing each fail the whole; and a transaction that
-raised `TableUnavailable` may have been carried out all the same.
+`tests/contract/test_table.py` holds every implementation to these rules:
+
+- A transaction is carried out as a whole or not at all.
+- Two operations on one row key are refused.
+- Inserting a row that exists fails the transaction. So does merging with another etag, or deleting a missing row.
+- A transaction that raised `TableUnavailable` may have been carried out.
 """
 
 from __future__ import annotations
@@ -13,28 +15,29 @@ from dataclasses import dataclass
 from typing import Protocol
 
 type Value = str | int | bool | bytes
-"""A property. Times are text; text above 32,768 UTF-16 units and any value above 64 KiB are refused by the service."""
+"""A property. Times are text. The service refuses text of more than 32,768 UTF-16 units, and values above 64 KiB."""
 
 MAX_OPERATIONS = 100
-"""Operations in one transaction (Microsoft Learn: Performing entity group transactions)."""
+"""The most operations in one transaction (Microsoft Learn: Performing entity group transactions)."""
 
 PAGE_ROWS = 1000
-"""Rows in one page of a query (Microsoft Learn: Query timeout and pagination)."""
+"""The most rows in one page of a query (Microsoft Learn: Query timeout and pagination)."""
 
 
 class RowConflict(Exception):
     """A precondition did not hold: the row exists, is missing or has another etag.
 
-    The transaction was not carried out, unless the client sent it twice and met its own first attempt.
+    The transaction was not carried out, with one exception: if the client sent it twice, the second attempt met the
+    first.
     """
 
 
 class RowRefused(Exception):
-    """The service will never take this operation: too large, or two operations on one row key."""
+    """The service refuses the operations: one is too large, or two have the same row key. A retry cannot help."""
 
 
 class TableUnavailable(Exception):
-    """No usable answer came; the operation may or may not have been carried out."""
+    """There is no usable answer. The operations may have been carried out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,19 +45,21 @@ class Insert:
     """Add a row that must not exist."""
 
     key: str
+    """The row's key."""
     values: Mapping[str, Value]
+    """The row's properties."""
 
 
 @dataclass(frozen=True, slots=True)
 class Merge:
-    """Set some properties of a row and keep its others.
-
-    With an etag the row must have it; without one it is made when missing.
-    """
+    """Set some properties of a row, and keep its others."""
 
     key: str
+    """The row's key."""
     values: Mapping[str, Value]
+    """The properties to set."""
     etag: str | None = None
+    """The etag that the row must have. None: any, and a missing row is added."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +67,7 @@ class Delete:
     """Remove a row that must exist."""
 
     key: str
+    """The row's key."""
 
 
 type Operation = Insert | Merge | Delete
@@ -72,16 +78,21 @@ class Row:
     """A row as it was read."""
 
     key: str
+    """The row's key."""
     values: Mapping[str, Value]
+    """The row's properties."""
     etag: str
+    """The row's version."""
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page of rows in key order; the service's own `continuation` leads to the next, None ends."""
+    """A page of rows."""
 
     rows: Sequence[Row]
+    """The rows, in the order of their keys. A page may be empty and still have a continuation."""
     continuation: str | None
+    """Leads to the next page. None: this is the last one."""
 
 
 class Table(Protocol):
@@ -91,17 +102,17 @@ class Table(Protocol):
         """Carry out all operations or none.
 
         Returns:
-            The new etag for each operation, in order; empty text for a deletion.
+            The new etag for each operation, in order. It is empty text for a deletion.
 
         Raises:
             RowConflict: A precondition did not hold.
-            RowRefused: It can never be carried out.
-            TableUnavailable: Nobody knows.
+            RowRefused: The service refuses the operations. A retry cannot help.
+            TableUnavailable: There is no usable answer. The operations may have been carried out.
         """
         ...
 
     def get(self, key: str) -> Row | None:
-        """Read one row.
+        """Return a row, or None if there is no such row.
 
         Raises:
             TableUnavailable: The service did not answer.
@@ -111,7 +122,13 @@ class Table(Protocol):
     def page(
         self, start: str, end: str, *, limit: int = PAGE_ROWS, continuation: str | None = None
     ) -> Page:
-        """Read rows with `start <= key < end` in key order: at most `limit`, never more than 1,000.
+        """Return a page of the rows with `start <= key < end`, in the order of their keys.
+
+        Args:
+            start: The first key of the range.
+            end: The first key after the range.
+            limit: The most rows to return. More than 1,000 are never returned.
+            continuation: The continuation of the last page. None: begin at the start.
 
         Raises:
             TableUnavailable: The service did not answer.

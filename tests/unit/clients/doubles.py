@@ -13,7 +13,14 @@ from pathlib import Path
 import trustme
 from azure.core.credentials import AccessTokenInfo, TokenRequestOptions
 
-from local.standins.http_server import Answer, Handler, HttpServer, Misbehaviour, Request, Wire
+from local.standins.http_server import (
+    Answer,
+    HttpServer,
+    IncomingRequest,
+    Misbehaviour,
+    RequestHandler,
+    Wire,
+)
 from shared.clients.identity import Tokens
 from shared.clients.transport import Transport, host_of
 
@@ -48,12 +55,12 @@ class ManualClock:
 class Service:
     """A handler that records each request, and the connection it came by."""
 
-    def __init__(self, answer: Handler) -> None:
-        self.requests: list[Request] = []
+    def __init__(self, answer: RequestHandler) -> None:
+        self.requests: list[IncomingRequest] = []
         self.connections: list[threading.Thread] = []
         self._answer = answer
 
-    def __call__(self, request: Request) -> Answer | Misbehaviour:
+    def __call__(self, request: IncomingRequest) -> Answer | Misbehaviour:
         self.requests.append(request)
         # The server has a thread for each connection.
         self.connections.append(threading.current_thread())
@@ -79,7 +86,9 @@ class Authority:
         return context
 
 
-def serve(stack: ExitStack, service: Handler, tls: ssl.SSLContext | None = None) -> HttpServer:
+def serve(
+    stack: ExitStack, service: RequestHandler, tls: ssl.SSLContext | None = None
+) -> HttpServer:
     """Return a running server."""
     return stack.enter_context(HttpServer(service, tls=tls))
 

@@ -12,7 +12,7 @@ import pytest
 from local.standins.http_server import Answer
 from shared.clients.blob_storage import Blobs
 from shared.clients.identity import Tokens
-from shared.core.errors import SettingError, StorageUnavailable
+from shared.core.errors import SettingError, StorageUnavailable, Unavailable
 from shared.core.events import BlobFacts
 from tests.unit.clients.doubles import Authority, Service, StaticTokens, serve
 
@@ -90,7 +90,7 @@ def test_a_head_is_retried_twice(open_blobs: OpenBlobs) -> None:
     with pytest.raises(StorageUnavailable) as caught:
         open_blobs(service).head("Data", "c", "a")
     assert len(service.requests) == 3
-    assert caught.value.worth_retrying
+    assert isinstance(caught.value, Unavailable)
     assert "storage account acct (connection Data) answered 503 (ServerBusy)" in str(caught.value)
 
 

@@ -10,7 +10,7 @@ from datetime import timedelta
 import pytest
 from azure.core.credentials import AccessTokenInfo, TokenRequestOptions
 
-from local.standins.http_server import Answer, Misbehaviour, Request, Wire
+from local.standins.http_server import Answer, IncomingRequest, Misbehaviour, Wire
 from shared.core.errors import CallError, NotSent
 from tests.unit.clients.doubles import (
     SCOPE,
@@ -77,7 +77,7 @@ def test_the_deadline_holds_over_tls(
 def test_a_deadline_that_has_passed_does_not_touch_the_next_call_on_the_connection(
     stack: ExitStack, tokens: StaticTokens
 ) -> None:
-    def answer(request: Request) -> Answer | Misbehaviour:
+    def answer(request: IncomingRequest) -> Answer | Misbehaviour:
         if request.path == "/quick":
             return Answer()
 

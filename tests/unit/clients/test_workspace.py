@@ -9,10 +9,10 @@ from datetime import timedelta
 import pytest
 
 from local.standins.identity import IdentityEndpoint
-from local.standins.workspace.faults import Fault, FaultKind, Route
+from local.standins.workspace.faults import FaultKind, WorkspaceFault, WorkspaceRoute
 from local.standins.workspace.runs import EnumStyle, RunStatus
 from local.standins.workspace.search import SearchMode, SearchVisibility
-from local.standins.workspace.server import Workspace
+from local.standins.workspace.server import WorkspaceStandIn
 from shared.clients.identity import Tokens
 from shared.clients.transport import Transport, host_of
 from shared.clients.workspace import WorkspaceClient
@@ -29,7 +29,7 @@ EXPERIMENT = "My experiment/with ü"
 class Harness:
     """A workspace, and a client of it with a token."""
 
-    def __init__(self, workspace: Workspace, client: WorkspaceClient) -> None:
+    def __init__(self, workspace: WorkspaceStandIn, client: WorkspaceClient) -> None:
         self.workspace = workspace
         self.client = client
         self.pipeline = Pipeline(
@@ -58,7 +58,7 @@ class Harness:
 def harness(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Harness]:
     with (
         IdentityEndpoint() as identity,
-        Workspace(secret=identity.secret, enum_style=request.param) as workspace,
+        WorkspaceStandIn(secret=identity.secret, enum_style=request.param) as workspace,
     ):
         for name, value in identity.environment.items():
             monkeypatch.setenv(name, value)
@@ -107,21 +107,21 @@ def test_a_search_that_misses_the_reference_run_is_not_conclusive(
 ) -> None:
     harness.start("n-1")
     harness.start("x-1")
-    harness.workspace.sight = visibility
+    harness.workspace.search_visibility = visibility
     assert harness.search("x-1") == ([], False)
 
 
 @pytest.mark.parametrize(
     "fault",
     [
-        Fault(route=Route.SEARCH, status=500),
-        Fault(route=Route.SEARCH, status=429, headers={"Retry-After": "1"}),
-        Fault(route=Route.SEARCH, status=200, body="<html>"),
-        Fault(route=Route.SEARCH, fault_kind=FaultKind.DROP),
-        Fault(route=Route.SEARCH, fault_kind=FaultKind.TRUNCATE),
+        WorkspaceFault(route=WorkspaceRoute.SEARCH, status=500),
+        WorkspaceFault(route=WorkspaceRoute.SEARCH, status=429, headers={"Retry-After": "1"}),
+        WorkspaceFault(route=WorkspaceRoute.SEARCH, status=200, body="<html>"),
+        WorkspaceFault(route=WorkspaceRoute.SEARCH, fault_kind=FaultKind.DROP),
+        WorkspaceFault(route=WorkspaceRoute.SEARCH, fault_kind=FaultKind.TRUNCATE),
     ],
 )
-def test_a_search_that_fails_is_not_conclusive(harness: Harness, fault: Fault) -> None:
+def test_a_search_that_fails_is_not_conclusive(harness: Harness, fault: WorkspaceFault) -> None:
     harness.start("n-1")
     harness.start("x-1")
     harness.workspace.faults.add(*[fault] * 3)
@@ -131,7 +131,7 @@ def test_a_search_that_fails_is_not_conclusive(harness: Harness, fault: Fault) -
 def test_if_run_history_fails_the_pipelines_own_list_is_searched(harness: Harness) -> None:
     harness.start("n-1")
     run_id = harness.start("x-1")
-    harness.workspace.faults.add(Fault(route=Route.SEARCH, status=404))
+    harness.workspace.faults.add(WorkspaceFault(route=WorkspaceRoute.SEARCH, status=404))
     assert harness.search("x-1") == ([run_id], False)
 
 
@@ -165,12 +165,14 @@ def test_a_run_that_is_not_there_is_gone(harness: Harness) -> None:
 @pytest.mark.parametrize(
     "fault",
     [
-        Fault(route=Route.STATUS, status=503),
-        Fault(route=Route.STATUS, status=200, body="{}"),
-        Fault(route=Route.STATUS, fault_kind=FaultKind.RESET),
+        WorkspaceFault(route=WorkspaceRoute.STATUS, status=503),
+        WorkspaceFault(route=WorkspaceRoute.STATUS, status=200, body="{}"),
+        WorkspaceFault(route=WorkspaceRoute.STATUS, fault_kind=FaultKind.RESET),
     ],
 )
-def test_a_status_that_does_not_come_is_unavailable(harness: Harness, fault: Fault) -> None:
+def test_a_status_that_does_not_come_is_unavailable(
+    harness: Harness, fault: WorkspaceFault
+) -> None:
     run_id = harness.start("x-1")
     harness.workspace.faults.add(fault)
     with pytest.raises(WorkspaceUnavailable):

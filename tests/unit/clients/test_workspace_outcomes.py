@@ -11,10 +11,10 @@ from datetime import timedelta
 import pytest
 from azure.core.credentials import AccessTokenInfo, TokenRequestOptions
 
-from local.standins.http_server import Answer, Handler, HttpServer, Wire
+from local.standins.http_server import Answer, HttpServer, RequestHandler, Wire
 from local.standins.identity import IdentityEndpoint
 from local.standins.workspace.runs import EnumStyle
-from local.standins.workspace.server import Workspace
+from local.standins.workspace.server import WorkspaceStandIn
 from shared.clients.identity import Tokens
 from shared.clients.transport import CONNECT_TIMEOUT, Transport, host_of
 from shared.clients.workspace import WorkspaceClient
@@ -43,12 +43,12 @@ def submit(
     return outcome
 
 
-def submit_to(handler: Handler) -> Outcome:
+def submit_to(handler: RequestHandler) -> Outcome:
     with HttpServer(handler) as server:
         return submit(f"{server.url}/x")
 
 
-def send(data: bytes) -> Handler:
+def send(data: bytes) -> RequestHandler:
     return lambda _: lambda wire: wire.send(data)
 
 
@@ -196,7 +196,7 @@ def test_tls_that_breaks_after_the_post_was_read_is_unknown(authority: Authority
         pytest.param(lambda _: Answer(body=b" " * 2_000_000), id="too large"),
     ],
 )
-def test_an_answer_that_did_not_come_whole_is_unknown(handler: Handler) -> None:
+def test_an_answer_that_did_not_come_whole_is_unknown(handler: RequestHandler) -> None:
     outcome = submit_to(handler)
     assert outcome.kind is OutcomeKind.UNKNOWN
     assert outcome.request_id
@@ -286,7 +286,7 @@ def test_the_stand_in_that_is_as_strict_as_the_sdks_models_starts_a_run(
     )
     with (
         IdentityEndpoint() as identity,
-        Workspace(secret=identity.secret, enum_style=style) as workspace,
+        WorkspaceStandIn(secret=identity.secret, enum_style=style) as workspace,
         Tokens(identity.environment) as tokens,
     ):
         for name, value in identity.environment.items():
