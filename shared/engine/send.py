@@ -27,7 +27,7 @@ _ACTIONS = {
 }
 
 
-def send(services: Services, submission: Submission) -> Submission:
+def send(services: Services, submission: Submission, *, trial: bool = False) -> Submission:
     """Send a submission that this process has claimed, and record the outcome.
 
     Any other submission is returned unchanged: another delivery has claimed it, or it is dead already.
@@ -35,6 +35,11 @@ def send(services: Services, submission: Submission) -> Submission:
     If the ledger does not take the outcome, the result has it all the same, so that no caller repeats an event whose
     run was started. The row still says `submitting`. When its lease has run out, the app searches for the run. It never
     sends again blindly.
+
+    Args:
+        services: The app's parts.
+        submission: The submission.
+        trial: Whether it is sent to an endpoint that has stopped answering, too. Only the tick makes such trials.
 
     Raises:
         LedgerUnavailable: It was not sent, and could not be held.
@@ -49,20 +54,14 @@ def send(services: Services, submission: Submission) -> Submission:
         held = services.ledger.submissions.update(submission, change)
         log_state(held)
         return held
-    outcome = _post(services, pipeline, submission.body, submission.claimed_at)
-    generation, policy = submission.generation, services.config.policy(submission.trigger)
+    outcome = _post(services, pipeline, submission.body, submission.claimed_at, trial=trial)
+    return _settle(services, submission, outcome)
 
-    def record(row: Submission) -> Submission:
-        return settle(row, outcome, generation=generation, now=services.clock(), policy=policy)
 
-    try:
-        settled = services.ledger.submissions.update(submission, record)
-    except (LedgerUnavailable, LedgerError) as error:
-        unrecorded = record(submission)
-        _log_unrecorded(unrecorded, outcome, error)
-        return unrecorded
-    log_state(settled, outcome)
-    return settled
+def withdraw(services: Services, submission: Submission) -> Submission:
+    """Record that a submission that this process has claimed was not sent, so that a tick sends it later."""
+    message = "not sent: the tick had no time left for it"
+    return _settle(services, submission, Outcome(kind=OutcomeKind.NOT_STARTED, message=message))
 
 
 def resend(services: Services, submission: Submission) -> Submission | None:
@@ -73,7 +72,7 @@ def resend(services: Services, submission: Submission) -> Submission | None:
     """
     now = services.clock()
     taken = services.ledger.submissions.take(submission, lambda row: lease(row, now=now))
-    return send(services, taken) if taken is not None else None
+    return send(services, taken, trial=True) if taken is not None else None
 
 
 def moved_away(submission: Submission, pipeline: Pipeline | None) -> str | None:
@@ -129,9 +128,31 @@ def _log_unrecorded(
     )
 
 
-def _post(services: Services, pipeline: Pipeline, body: bytes, claimed_at: float) -> Outcome:
+def _settle(services: Services, submission: Submission, outcome: Outcome) -> Submission:
+    """Record an outcome. If the ledger does not take it, log it, and return the submission as if it had."""
+    generation, policy = submission.generation, services.config.policy(submission.trigger)
+
+    def record(row: Submission) -> Submission:
+        return settle(row, outcome, generation=generation, now=services.clock(), policy=policy)
+
+    try:
+        settled = services.ledger.submissions.update(submission, record)
+    except (LedgerUnavailable, LedgerError) as error:
+        unrecorded = record(submission)
+        _log_unrecorded(unrecorded, outcome, error)
+        return unrecorded
+    log_state(settled, outcome)
+    return settled
+
+
+def _post(
+    services: Services, pipeline: Pipeline, body: bytes, claimed_at: float, *, trial: bool
+) -> Outcome:
     age = services.monotonic() - claimed_at
     if age > MAX_CLAIM_AGE.total_seconds():
         message = f"not sent: the claim was {age:.0f} s old, and no claim is sent after 60 s"
+        return Outcome(kind=OutcomeKind.NOT_STARTED, message=message)
+    if not trial and services.circuits.is_open(pipeline.endpoint_digest):
+        message = f"not sent: the endpoint of pipeline {pipeline.name} has stopped answering. It is tried once a minute"
         return Outcome(kind=OutcomeKind.NOT_STARTED, message=message)
     return services.workspace.submit(pipeline, body)

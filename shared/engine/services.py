@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
+from shared.clients.circuit import Circuits
 from shared.clients.workspace import Workspace
 from shared.config.model import Config
 from shared.core.events import BlobFacts
+from shared.engine.threads import Threads
 from shared.ledger.ledger import Ledger
 
 type BlobReader = Callable[[str, str, str], BlobFacts | None]
@@ -31,3 +33,7 @@ class Services:
     """Returns the current time (timezone-aware)."""
     monotonic: Callable[[], float]
     """Returns seconds of a monotonic clock: the one that the ledger's claims carry."""
+    circuits: Circuits
+    """Which endpoints answer."""
+    threads: Threads = field(default_factory=Threads)
+    """Work on what a tick has to do."""

@@ -1,32 +1,29 @@
 """Works off what is due: send `pending` submissions again, search for lost runs, poll started ones.
 
-A tick reads the `due:` rows once, the longest due first. It works them off with a fair share for each trigger, until
-nothing is left or its time is over. What is left is still due at the next tick. A failure of one submission does not
-keep the others.
+A tick reads the `due:` rows once, the longest due first. It works them off with a fair share for each endpoint and each
+trigger, until nothing is left or its time is over. What is left is still due at the next tick. A failure of one
+submission does not keep the others. If an endpoint has stopped answering, the tick works on one of its submissions.
 """
 
 from __future__ import annotations
 
 import logging
-import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from shared.core.errors import LedgerError, NewerRow, Unavailable
 from shared.core.submissions import State, Submission
-from shared.core.telemetry import Action, log_decision, submit_in_context
+from shared.core.telemetry import Action, log_decision
 from shared.engine.runs import expire, poll, search
 from shared.engine.send import resend
 from shared.engine.services import Services
+from shared.engine.tick.work import Task, Work
 from shared.ledger.table.protocol import Row
 
 logger = logging.getLogger(__name__)
-
-WORKERS = 16
-"""Submissions that are worked on at a time, so calls to Azure ML at a time."""
 
 MAX_PAGES = 10
 """Pages of 1,000 `due:` rows that one tick reads. That is far more than it can work off."""
@@ -65,14 +62,48 @@ def work_off_due(services: Services, *, now: datetime, until: float) -> DueRepor
         ExceptionGroup: Some submissions met unexpected errors. The others were worked off.
     """
     rows, more = _read(services, now)
-    if not rows:
-        return DueReport()
-    tally = _Tally(fair(rows))
-    with ThreadPoolExecutor(min(WORKERS, len(rows)), "tick-due") as workers:
-        for _ in range(min(WORKERS, len(rows))):
-            submit_in_context(workers, _work_off, services, tally, until)
-    tally.raise_failures()
-    return DueReport(done=tally.done, left=more or tally.left, newer=tally.newer)
+    newer: list[str] = []
+    work = Work(services, _tasks(services, rows, newer))
+    work.work_off(until=until, name="tick-due")
+    for error in work.failures:
+        if isinstance(error, Unavailable):
+            raise error
+    if work.failures:
+        raise ExceptionGroup("unexpected errors in some submissions", work.failures)
+    return DueReport(done=work.done - len(newer), left=more or bool(work.left), newer=len(newer))
+
+
+def _tasks(services: Services, rows: Sequence[Row], newer: list[str]) -> list[Task]:
+    """Return what the rows need, in the order in which it begins."""
+
+    def handle(row: Row) -> None:
+        if not _handle(services, row):
+            newer.append(row.key)
+
+    tasks = [
+        Task(
+            submission=row.key.rpartition(":")[2],
+            endpoint=_endpoint(services, row),
+            post=row.values.get("state") == State.PENDING.value,
+            do=partial(handle, row),
+        )
+        for row in fair(rows)
+    ]
+    # Of the endpoints whose circuits are open, the one with the oldest trial is next. A read is tried before a POST,
+    # since it leaves nothing ambiguous.
+    trials = {one.endpoint: services.circuits.last_trial(one.endpoint) for one in tasks}
+    return sorted(
+        tasks, key=lambda one: (trials[one.endpoint], trials[one.endpoint] >= 0 and one.post)
+    )
+
+
+def _endpoint(services: Services, row: Row) -> str | None:
+    """Return the endpoint that the work on a submission calls, by its trigger. None: it calls none."""
+    if row.values.get("state") == State.SUBMITTING.value:
+        return None
+    name = str(row.values.get("trigger") or "")
+    trigger = services.config.triggers.get(name)
+    return trigger.pipeline.endpoint_digest if trigger else f"trigger {name}"
 
 
 def _read(services: Services, now: datetime) -> tuple[list[Row], bool]:
@@ -86,14 +117,6 @@ def _read(services: Services, now: datetime) -> tuple[list[Row], bool]:
         if continuation is None:
             return rows, False
     return rows, True
-
-
-def _work_off(services: Services, tally: _Tally, until: float) -> None:
-    while services.monotonic() < until and (row := tally.next()) is not None:
-        try:
-            tally.count(newer=not _handle(services, row))
-        except Exception as error:  # noqa: BLE001 — kept, and raised when the others are done
-            tally.fail(error)
 
 
 def _handle(services: Services, row: Row) -> bool:
@@ -126,48 +149,6 @@ def _handle(services: Services, row: Row) -> bool:
     else:
         work(services, submission)
     return True
-
-
-class _Tally:
-    """What the workers share: the rows that are left, and the results of the others."""
-
-    def __init__(self, rows: Iterator[Row]) -> None:
-        self._rows = rows
-        self._lock = threading.Lock()
-        self._failures: list[Exception] = []
-        self.done = 0
-        self.newer = 0
-
-    def next(self) -> Row | None:
-        """Take the next row. None: there is none, or the ledger does not answer."""
-        with self._lock:
-            if any(isinstance(error, Unavailable) for error in self._failures):
-                return None
-            return next(self._rows, None)
-
-    @property
-    def left(self) -> bool:
-        """Whether rows are left."""
-        return next(self._rows, None) is not None
-
-    def count(self, *, newer: bool) -> None:
-        """Count a row that was worked on."""
-        with self._lock:
-            self.done += not newer
-            self.newer += newer
-
-    def fail(self, error: Exception) -> None:
-        """Keep a failure."""
-        with self._lock:
-            self._failures.append(error)
-
-    def raise_failures(self) -> None:
-        """Raise what failed: an unavailable ledger as itself, all other errors together."""
-        for error in self._failures:
-            if isinstance(error, Unavailable):
-                raise error
-        if self._failures:
-            raise ExceptionGroup("unexpected errors in some submissions", self._failures)
 
 
 def fair(rows: Iterable[Row]) -> Iterator[Row]:

@@ -11,7 +11,7 @@ from datetime import timedelta
 
 import pytest
 
-from local.standins.http_server import Answer, HttpServer, Misbehaviour, Request, Wire
+from local.standins.http_server import Answer, HttpServer, IncomingRequest, Misbehaviour, Wire
 from local.standins.identity import IdentityEndpoint, IdentityFault
 from shared.clients.identity import DEADLINE, Tokens
 from shared.core.errors import TokenUnavailable
@@ -130,7 +130,7 @@ def test_a_scope_that_hangs_does_not_keep_another(monkeypatch: pytest.MonkeyPatc
         arrived.set()
         wire.wait(20)
 
-    def handle(request: Request) -> Answer | Misbehaviour:
+    def handle(request: IncomingRequest) -> Answer | Misbehaviour:
         resource = request.query["resource"]
         if "management" in resource:
             return hang
