@@ -19,7 +19,7 @@ TRIGGERS_FILE = Path("local/demo.yaml")
 CALL = "/api/v1/triggers/on-demand/submissions"
 KEY = "order-4711"
 
-_IGNORED = re.compile(r"\[event_ignored\] trigger \S+ ignores (\S+): (.*?) trigger=")
+_IGNORED = re.compile(r"\[event_ignored\] trigger \S+ ignores (\S+): (.*?) \| action=")
 """The log record of an ignored blob: its path and the reason."""
 
 

@@ -37,7 +37,7 @@ FIRST_LINES = 40
 """How many lines of the host's message are shown if it does not start."""
 
 _DECISION = re.compile(
-    r"\[(?:event_ignored|submission_(?:pending|unknown|held|dead))\] (?P<message>.*?) trigger=\S+"
+    r"\[(?:event_ignored|submission_(?:pending|unknown|held|dead))\] (?P<message>.*?) \| action="
 )
 """The log records that explain why an event started no run, or no run yet."""
 _SETTING = re.compile(r"(?<!\$)\$\{([^}]+)\}")

@@ -1,4 +1,4 @@
-"""The host's log on standard error: one line for each record, with the record's `extra` fields."""
+"""The host's log on standard error: one line for each record."""
 
 from __future__ import annotations
 
@@ -14,22 +14,21 @@ from local.host.runtime import Result
 
 logger = logging.getLogger("host")
 
-_STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
-
 
 class _Format(logging.Formatter):
-    """The format `time level logger [action] message key=value …`, followed by the exception."""
+    """The format `time level logger [action] message invocation=…`, followed by the exception.
+
+    A decision's message ends with its fields (`core.telemetry`), as it arrives in Azure.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
         created = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
-        extra = {key: item for key, item in record.__dict__.items() if key not in _STANDARD}
-        action = extra.pop("action", None)
+        action = record.__dict__.get("action")
         invocation = invocation_id_cv.get()
-        if invocation is not None:
-            extra["invocation"] = invocation
         parts = [created.replace("+00:00", "Z"), f"{record.levelname:<7}", record.name]
         parts += [f"[{action}]"] if action else []
-        parts += [record.getMessage(), *(f"{key}={item}" for key, item in extra.items())]
+        parts += [record.getMessage()]
+        parts += [f"invocation={invocation}"] if invocation is not None else []
         line = " ".join(parts)
         if record.exc_info:
             line += "\n" + self.formatException(record.exc_info)

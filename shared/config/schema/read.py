@@ -76,7 +76,7 @@ def read_entry[E: Entry](
 
 def _keys(detail: ErrorDetails) -> KeyPath:
     """Return the keys and list positions that lead to an error."""
-    # A text in third place is not a key of the file: it is the tag of a value's form, or pydantic's `[key]`.
+    # If the third part is text, it is not a key of the file: it is the tag of a value's form, or pydantic's `[key]`.
     return tuple(
         part
         for position, part in enumerate(detail["loc"])

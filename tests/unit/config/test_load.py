@@ -123,8 +123,8 @@ triggers:
 """
     with pytest.raises(FileError) as caught:
         load(text)
-    places = [(one.line, one.column, one.where) for one in caught.value.problems]
-    assert places == [
+    positions = [(one.line, one.column, one.where) for one in caught.value.problems]
+    assert positions == [
         (1, 20, "workspace.cloud"),
         (3, 44, "datastores.ds.container"),
         (5, 19, "pipelines.scoring.kind"),

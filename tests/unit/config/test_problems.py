@@ -46,8 +46,8 @@ def test_the_position_is_that_of_the_value_or_of_the_key() -> None:
     found.add(("pipelines", "scoring", "kind"), "value")
     found.add(("triggers", "t", "tags"), "key", at_key=True)
     found.add(("triggers", "t", "missing"), "nearest key above")
-    places = {one.where: (one.line, one.column) for one in found.in_order()}
-    assert places == {
+    positions = {one.where: (one.line, one.column) for one in found.in_order()}
+    assert positions == {
         "pipelines.scoring.kind": (2, 19),
         "triggers.t.missing": (4, 3),
         "triggers.t.tags": (4, 25),

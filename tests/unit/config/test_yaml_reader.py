@@ -20,8 +20,8 @@ def refusal(content: bytes | str) -> str:
     with pytest.raises(DocumentError) as caught:
         read_document(content if isinstance(content, bytes) else content.encode())
     problem = caught.value.problem
-    place = f"{problem.line}:{problem.column}: " if problem.line else ""
-    return f"{place}{problem.message}"
+    position = f"{problem.line}:{problem.column}: " if problem.line else ""
+    return f"{position}{problem.message}"
 
 
 @pytest.mark.parametrize(

@@ -103,10 +103,10 @@ WALLS = [
 
 @pytest.mark.parametrize(("zone", "wall", "instant", "kind"), WALLS)
 def test_a_wall_time_stands_for_one_instant(zone: str, wall: str, instant: str, kind: str) -> None:
-    place, shown = find_zone(zone), datetime.fromisoformat(wall)
-    assert instant_of(shown, place).astimezone(place).isoformat(timespec="minutes") == instant
-    assert exists(shown, place) is (kind != "gap")
-    assert comes_twice(shown, place) is (kind == "twice")
+    found, shown = find_zone(zone), datetime.fromisoformat(wall)
+    assert instant_of(shown, found).astimezone(found).isoformat(timespec="minutes") == instant
+    assert exists(shown, found) is (kind != "gap")
+    assert comes_twice(shown, found) is (kind == "twice")
 
 
 # Each: zone, cron, from (UTC), and the local times of the occurrences that follow.
@@ -137,8 +137,7 @@ CRONS = [
 
 @pytest.mark.parametrize(("zone", "expression", "after", "expected"), CRONS)
 def test_crons_in_zones(zone: str, expression: str, after: str, expected: list[str]) -> None:
-    place = find_zone(zone)
-    check(Schedule(rule=Cron(expression, zone=place)), after, expected)
+    check(Schedule(rule=Cron(expression, zone=find_zone(zone))), after, expected)
 
 
 # Each: zone, recurrence, anchor and from (UTC), and the local times of the occurrences that follow.
@@ -197,11 +196,11 @@ walls = st.datetimes(datetime(2005, 1, 1), datetime(2030, 1, 1)).map(
 def test_later_wall_times_never_stand_for_earlier_instants(
     zone: str, one: datetime, two: datetime
 ) -> None:
-    place = find_zone(zone)
+    found = find_zone(zone)
     early, late = sorted((one, two))
-    assert instant_of(early, place) <= instant_of(late, place)
-    if exists(one, place):
-        assert wall_of(instant_of(one, place), place) == one
+    assert instant_of(early, found) <= instant_of(late, found)
+    if exists(one, found):
+        assert wall_of(instant_of(one, found), found) == one
 
 
 @settings(max_examples=500, deadline=None)
@@ -209,12 +208,12 @@ def test_later_wall_times_never_stand_for_earlier_instants(
 def test_no_wall_time_after_the_bound_stands_for_a_past_instant(
     zone: str, wall: datetime, minutes: int
 ) -> None:
-    place, instant = find_zone(zone), wall.replace(tzinfo=UTC)
-    other = wall_of(instant, place).replace(fold=0) + timedelta(minutes=minutes)
-    if instant_of(other, place) <= instant:
-        assert other <= last_wall_until(instant, place)
+    found, instant = find_zone(zone), wall.replace(tzinfo=UTC)
+    other = wall_of(instant, found).replace(fold=0) + timedelta(minutes=minutes)
+    if instant_of(other, found) <= instant:
+        assert other <= last_wall_until(instant, found)
     else:
-        assert other > wall_of(instant, place)
+        assert other > wall_of(instant, found)
 
 
 def elapsed_oracle(cron: Cron, after: datetime, until: datetime) -> list[datetime]:

@@ -74,7 +74,7 @@ NO_ZONE = (
         (daily("excluded: [2027-02-20]"), "the key excluded is not known; allowed are frequency, interval"),
         (daily("jitter: 13h"), f"{AT}.jitter: found 13h; at most 12h is allowed"),
         (daily("jitter: 5"), "text is needed"),
-        (daily("jitter: 5 min"), f"{AT}.jitter: found 5 min; a span of time is a whole number above 0"),
+        (daily("jitter: 5 min"), f"{AT}.jitter: found 5 min; a duration is a whole number above 0"),
         (daily("catch_up: some"), f"{AT}.catch_up: found some; allowed: none, latest, all"),
         (daily("catch_up: all, catch_up_window: 400d"), "found 400d; at most 366d is allowed"),
     ],
