@@ -17,6 +17,14 @@ type BlobReader = Callable[[str, str, str], BlobFacts | None]
 """Reads a blob's properties by connection, container and path. None: there is no such blob."""
 
 
+@dataclass(slots=True)
+class Backlog:
+    """What a process remembers of the `due:` rows, if there are more than a tick reads."""
+
+    read_to: str | None = None
+    """The key of the last row that the last tick read. None: it read all, or came to the end."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
     """The parts of one app."""
@@ -37,3 +45,5 @@ class Services:
     """Which endpoints answer."""
     threads: Threads = field(default_factory=Threads)
     """Work on what a tick has to do."""
+    backlog: Backlog = field(default_factory=Backlog)
+    """Where the next tick reads on."""

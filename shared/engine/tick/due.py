@@ -8,7 +8,7 @@ submission does not keep the others. If an endpoint has stopped answering, the t
 from __future__ import annotations
 
 import logging
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -25,8 +25,14 @@ from shared.ledger.table.protocol import Row
 
 logger = logging.getLogger(__name__)
 
-MAX_PAGES = 10
-"""Pages of 1,000 `due:` rows that one tick reads. That is far more than it can work off."""
+PAGES = 10
+"""Pages of 1,000 `due:` rows that one tick reads, the longest due first. That is far more than it can work off."""
+
+MORE_PAGES = 20
+"""Pages that it reads behind them, for triggers that have few rows in them."""
+
+ENOUGH_ROWS = 1_000
+"""Rows of one trigger that a tick needs at most. It cannot work off more of one endpoint."""
 
 WORK: Mapping[State, Callable[[Services, Submission], object]] = {
     State.PENDING: resend,
@@ -61,7 +67,8 @@ def work_off_due(services: Services, *, now: datetime, until: float) -> DueRepor
         Unavailable: The ledger did not answer. What is left stays due.
         ExceptionGroup: Some submissions met unexpected errors. The others were worked off.
     """
-    rows, more = _read(services, now)
+    halfway = (services.monotonic() + until) / 2
+    rows, more = _read(services, now, until=halfway)
     newer: list[str] = []
     work = Work(services, _tasks(services, rows, newer))
     work.work_off(until=until, name="tick-due")
@@ -106,16 +113,48 @@ def _endpoint(services: Services, row: Row) -> str | None:
     return trigger.pipeline.endpoint_digest if trigger else f"trigger {name}"
 
 
-def _read(services: Services, now: datetime) -> tuple[list[Row], bool]:
-    """Return the rows that are due, and whether there are more."""
-    rows: list[Row] = []
-    continuation: str | None = None
-    for _ in range(MAX_PAGES):
-        page = services.ledger.due.page(now, continuation=continuation)
+def _read(services: Services, now: datetime, *, until: float) -> tuple[list[Row], bool]:
+    """Return the rows that are due, and whether there are more.
+
+    A tick reads the longest due first. Rows of one trigger can fill these pages, and then rows of others stand behind
+    them. So the tick reads on, and takes rows of triggers that have few. The next tick goes on where this one stopped.
+
+    Args:
+        services: The app's parts.
+        now: Rows due up to here are read.
+        until: When to read no further behind these pages, in seconds of the monotonic clock.
+    """
+    backlog, page = services.backlog, services.ledger.due.page(now)
+    rows = list(page.rows)
+    for _ in range(PAGES - 1):
+        if page.continuation is None:
+            break
+        page = services.ledger.due.page(now, continuation=page.continuation)
         rows += page.rows
+    if page.continuation is None:
+        backlog.read_to = None
+        return rows, False
+    counts = Counter(row.values.get("trigger") for row in rows)
+    last = rows[-1].key if rows else ""
+    after = read_to = max(last, backlog.read_to or "")
+    left = after != last
+    continuation: str | None = None
+    for _ in range(MORE_PAGES):
+        page = services.ledger.due.page(now, after=after, continuation=continuation)
+        for row in page.rows:
+            read_to, trigger = row.key, row.values.get("trigger")
+            if counts[trigger] < ENOUGH_ROWS:
+                counts[trigger] += 1
+                rows.append(row)
+            else:
+                left = True
         continuation = page.continuation
         if continuation is None:
-            return rows, False
+            backlog.read_to = None
+            return rows, left
+        if services.monotonic() >= until:
+            break
+    backlog.read_to = read_to
     return rows, True
 
 
