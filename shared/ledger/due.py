@@ -25,13 +25,21 @@ class DueRows:
         self._table = table
         self._submissions = submissions
 
-    def page(self, now: datetime, *, continuation: str | None = None) -> Page:
+    def page(
+        self, now: datetime, *, after: str | None = None, continuation: str | None = None
+    ) -> Page:
         """Return a page of the `due:` rows up to now, the longest due first. Each names its trigger and state.
+
+        Args:
+            now: The current time.
+            after: The key of a row. Only rows after it are returned.
+            continuation: The continuation of the page before.
 
         Raises:
             LedgerUnavailable: The table did not answer.
         """
-        return self._table.page(*rows.due_range(now), continuation=continuation)
+        first, end = rows.due_range(now)
+        return self._table.page(rows.after(after) or first, end, continuation=continuation)
 
     def forget(self, key: str) -> None:
         """Remove a `due:` row that leads to nothing any more, because the ledger was edited.

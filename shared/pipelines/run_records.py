@@ -192,8 +192,9 @@ def _correlation_id(record: object) -> str | None:
 
 
 def _instant(text: object) -> datetime | None:
+    """Return an instant in UTC, or None if the text is none: not even in the years 1 or 9999 of another zone."""
     try:
         found = datetime.fromisoformat(text) if isinstance(text, str) else None
-    except ValueError:
+        return found.replace(tzinfo=found.tzinfo or UTC).astimezone(UTC) if found else None
+    except (ValueError, OverflowError):
         return None
-    return found.replace(tzinfo=found.tzinfo or UTC) if found else None
