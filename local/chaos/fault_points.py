@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from local.chaos.faults import DEADLINE
@@ -74,16 +75,18 @@ class CrashPoints:
 
 
 class ChaosTable:
-    """A table with crash points around claims and settlements.
+    """A table with crash points around claims and settlements, and whose time is moved as the processes' is.
 
     Args:
         table: The table that carries out the operations.
         points: The crash points.
+        clock: The process's clock.
     """
 
-    def __init__(self, table: Table, points: CrashPoints) -> None:
+    def __init__(self, table: Table, points: CrashPoints, clock: ShiftedClock) -> None:
         self._table = table
         self._points = points
+        self._clock = clock
 
     def transact(self, operations: Sequence[Operation]) -> Sequence[str]:
         """See `Table.transact`."""
@@ -103,7 +106,9 @@ class ChaosTable:
         self, start: str, end: str, *, limit: int = PAGE_ROWS, continuation: str | None = None
     ) -> Page:
         """See `Table.page`."""
-        return self._table.page(start, end, limit=limit, continuation=continuation)
+        page = self._table.page(start, end, limit=limit, continuation=continuation)
+        offset = timedelta(seconds=self._clock.offset)
+        return replace(page, date=page.date + offset if page.date is not None else None)
 
 
 def _kind(operations: Sequence[Operation]) -> str | None:

@@ -154,7 +154,7 @@ class WorkerApp:
         return compose(
             config,
             table=ChaosTable(
-                AzureTable(connect, described=f"table {setup['table']}"), self._points
+                AzureTable(connect, described=f"table {setup['table']}"), self._points, self._clock
             ),
             read_blob=self._head,
             workspace=workspace,

@@ -194,14 +194,15 @@ class Bench:
         ids = [row.key.rpartition(":")[2] for row in self.table.rows("log:")]
         return [found for found in map(ledger.submissions.get, ids) if found is not None]
 
-    def restarted(self, *, file: Path | None = None) -> Bench:
+    def restarted(self, *, file: Path | None = None, skew: timedelta = timedelta()) -> Bench:
         """Return the app of another process, on the same ledger, blobs and workspace.
 
         Args:
             file: A new triggers file. None: the same file.
+            skew: How far its clock is ahead.
         """
         config = load_config(file, settings={}) if file else self.config
-        return _bench(config, self.table, self.clock, self.blobs, self.workspace)
+        return _bench(config, self.table, self.clock, self.blobs, self.workspace, skew=skew)
 
 
 def bench(
@@ -233,13 +234,14 @@ def _bench(
     workspace: FakeWorkspace,
     *,
     roles: bool = False,
+    skew: timedelta = timedelta(),
 ) -> Bench:
     app = compose(
         config,
         table=table,
         read_blob=blobs.head,
         workspace=workspace,
-        clock=clock.now,
+        clock=lambda: clock.now() + skew,
         monotonic=clock.seconds,
         roles=roles,
     )

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import itertools
 import threading
-from bisect import bisect_left, insort
+from bisect import bisect_left, bisect_right, insort
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from enum import Enum
 
 from shared.ledger.table.protocol import (
@@ -47,10 +48,17 @@ class MemoryTable:
 
     Args:
         fault: Returns the fault of a call by the call's name (`transact`, `get` or `page`), or None.
+        clock: Returns the service's own time, which its pages say. None: they do not say it.
     """
 
-    def __init__(self, *, fault: Callable[[str], Fault | None] | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        fault: Callable[[str], Fault | None] | None = None,
+        clock: Callable[[], datetime] | None = None,
+    ) -> None:
         self._fault = fault or (lambda _call: None)
+        self.clock = clock
         self._rows: dict[str, Row] = {}
         self._keys: list[str] = []
         self._etags = itertools.count(1)
@@ -62,7 +70,7 @@ class MemoryTable:
 
     def view(self, fault: Callable[[str], Fault | None] | None = None) -> MemoryTable:
         """Return another table on the same rows, with its own faults and counts, as another process has."""
-        view = MemoryTable(fault=fault)
+        view = MemoryTable(fault=fault, clock=self.clock)
         view._rows, view._keys = self._rows, self._keys
         view._etags, view._lock = self._etags, self._lock
         return view
@@ -106,12 +114,17 @@ class MemoryTable:
         if self._count("page") is not None:
             raise TableUnavailable("the connection was reset")
         with self._lock:
-            first = bisect_left(self._keys, max(start, continuation or start))
+            first = (
+                bisect_left(self._keys, start)
+                if continuation is None
+                else bisect_right(self._keys, continuation)
+            )
             last = bisect_left(self._keys, end)
             stop = min(last, first + min(limit, PAGE_ROWS))
             rows = [self._rows[key] for key in self._keys[first:stop]]
             self.rows_read += len(rows)
-            return Page(rows, self._keys[stop] if stop < last else None)
+            date = self.clock() if self.clock is not None else None
+            return Page(rows, rows[-1].key if stop < last else None, date)
 
     def _count(self, call: str) -> Fault | None:
         with self._lock:
@@ -131,7 +144,9 @@ class MemoryTable:
                 raise RowConflict(f"row {operation.key} exists")
             case Delete() if row is None:
                 raise RowConflict(f"row {operation.key} is missing")
-            case Merge(etag=str() as etag) if row is None or row.etag != etag:
+            case Merge(etag=str() as etag) | Delete(etag=str() as etag) if (
+                row is None or row.etag != etag
+            ):
                 raise RowConflict(f"row {operation.key} is missing or has another etag")
             case _:
                 pass

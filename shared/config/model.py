@@ -31,7 +31,7 @@ class Start(StrEnum):
     """Which of the blobs that exist when a trigger is registered start runs."""
 
     NOW = "now"
-    """Those of the last 15 minutes. The upload that woke a sleeping app must count."""
+    """Those of the last two hours. Uploads that an outage kept from the app must count."""
     BEGINNING = "beginning"
     """All blobs."""
 

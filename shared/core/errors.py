@@ -17,8 +17,10 @@
     │   └── BodyTooLarge          the rendered body is larger than the ledger can hold
     ├── CallError                 a call to Azure ML got no complete answer
     │   └── NotSent               the request definitely never left this process
+    ├── ClockAhead                this instance's clock is far ahead of the ledger's
     ├── LedgerError               a row of the ledger cannot be read, because it was edited
-    │   └── NewerRow              a newer version of the app wrote the row
+    │   ├── NewerRow              a newer version of the app wrote the row
+    │   └── TriggerUnreadable     it is a trigger's row
     └── Unavailable               a service that the app depends on did not answer
         ├── LedgerUnavailable     the table service
         ├── StorageUnavailable    the storage account of a blob
@@ -203,12 +205,20 @@ class NotSent(CallError):
         super().__init__(message, request_id=request_id, sent=False)
 
 
+class ClockAhead(TriggersError):
+    """The clock of this instance is far ahead of the ledger's. A tick would record the future."""
+
+
 class LedgerError(TriggersError):
     """A row of the ledger cannot be read, because it was edited."""
 
 
 class NewerRow(LedgerError):
     """A newer version of the app wrote the row. This version leaves it alone."""
+
+
+class TriggerUnreadable(LedgerError):
+    """A trigger's row cannot be read, so the app does not know which events the trigger lets through."""
 
 
 class Unavailable(TriggersError):

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from shared.core.events import Event, Ignored
 from shared.core.times import print_second
 
-GRACE = timedelta(minutes=15)
-"""How far before its registration a trigger's cutoff lies. The upload that woke a sleeping app must count."""
+GRACE = timedelta(hours=2)
+"""How far before its registration a trigger's cutoff lies.
+
+The upload that woke a sleeping app must count, and so must those that an outage of the ledger kept from the app.
+"""
 
 KEPT_DISABLED_PERIODS = 20
 
@@ -29,6 +34,11 @@ class Registration:
     watermark: datetime | None = None
     """Where the trigger's own watermark begins, if its first occurrence is the registration itself."""
 
+    @property
+    def pair(self) -> bytes:
+        """The digest of the trigger together with what it starts from."""
+        return digest_pair(self.name, self.source_key)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TriggerState:
@@ -40,6 +50,8 @@ class TriggerState:
     """What the trigger started from when it was registered."""
     registered_at: datetime
     """When the trigger was registered with this source key."""
+    seen_at: datetime
+    """When a tick last noted that a version of the file has the trigger with this source key."""
     cutoff: datetime | None
     """Events older than this start nothing. None: all events count."""
     enabled: bool | None = None
@@ -57,8 +69,20 @@ class TriggerState:
 
     Events of these periods start nothing, also later.
     """
+    error: str | None = None
+    """Why the trigger's row cannot be read. The other fields are those of a new registration, and nothing starts."""
     etag: str = field(default="", compare=False, repr=False)
-    """The row's version, or empty if it is not known."""
+    """The version of the registration's row, or empty if there is none that can be read."""
+
+    @property
+    def is_registered(self) -> bool:
+        """Whether this is recorded. Otherwise it is what a registration would record."""
+        return bool(self.etag)
+
+    @property
+    def pair(self) -> bytes:
+        """The digest of the trigger together with what it starts from."""
+        return digest_pair(self.name, self.source_key)
 
     @property
     def anchor(self) -> datetime:
@@ -83,6 +107,8 @@ class TriggerState:
             enabled_in_file: `enabled` of the trigger in the triggers file.
             run_now: Whether a person asks for this event. Then it may be of any age.
         """
+        if self.error is not None:
+            return Ignored(reason=self.error, condition="state", value="unreadable")
         if not self.is_enabled(enabled_in_file=enabled_in_file):
             who = "the triggers file" if self.enabled is None else "a person"
             reason = f"trigger {self.name} is disabled by {who}"
@@ -132,3 +158,8 @@ class TriggerState:
 def anchor_of(registered_at: datetime) -> datetime:
     """Return the instant that schedules without a start are counted from: a registration, cut to the minute."""
     return registered_at.replace(second=0, microsecond=0)
+
+
+def digest_pair(name: str, source_key: str) -> bytes:
+    """Return 8 bytes that stand for a trigger together with what it starts from."""
+    return hashlib.sha256(json.dumps([name, source_key]).encode()).digest()[:8]

@@ -159,11 +159,18 @@ def read_blob(
 def _admit(
     services: Services, trigger: Trigger, event: Event, decision: Decision | None
 ) -> Event | Ignored:
-    """Return the event, or why the trigger's state keeps it from starting anything."""
-    state = services.ledger.triggers.register(trigger.registration(services.clock()))
-    ignored = state.reason_to_ignore(
-        event, enabled_in_file=trigger.enabled, run_now=_is_run_now(decision)
-    )
+    """Return the event, or why the trigger's state keeps it from starting anything.
+
+    An event is ignored only for what the ledger says now: another instance may have just enabled the trigger.
+    """
+    registration = trigger.registration(services.clock())
+
+    def reason_to_ignore(*, past_cache: bool) -> Ignored | None:
+        state = services.ledger.triggers.register(registration, past_cache=past_cache)
+        run_now = _is_run_now(decision)
+        return state.reason_to_ignore(event, enabled_in_file=trigger.enabled, run_now=run_now)
+
+    ignored = reason_to_ignore(past_cache=False) and reason_to_ignore(past_cache=True)
     return ignored or event
 
 

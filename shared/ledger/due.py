@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import datetime
 
@@ -11,6 +12,8 @@ from shared.ledger import rows
 from shared.ledger.submissions import Submissions
 from shared.ledger.table.guarded import GuardedTable, unavailable
 from shared.ledger.table.protocol import Delete, Merge, Page, RowConflict, TableUnavailable
+
+_SUBMISSION_KEY = re.compile(r"sub:[0-9A-Za-z]{1,64}")
 
 
 class DueRows:
@@ -25,21 +28,17 @@ class DueRows:
         self._table = table
         self._submissions = submissions
 
-    def page(
-        self, now: datetime, *, after: str | None = None, continuation: str | None = None
-    ) -> Page:
+    def page(self, now: datetime, *, after: str | None = None) -> Page:
         """Return a page of the `due:` rows up to now, the longest due first. Each names its trigger and state.
 
         Args:
             now: The current time.
-            after: The key of a row. Only rows after it are returned.
-            continuation: The continuation of the page before.
+            after: The key of a row, such as the continuation of a page. Only rows after it are returned.
 
         Raises:
             LedgerUnavailable: The table did not answer.
         """
-        first, end = rows.due_range(now)
-        return self._table.page(rows.after(after) or first, end, continuation=continuation)
+        return self._table.page(*rows.due_range(now), continuation=after)
 
     def forget(self, key: str) -> None:
         """Remove a `due:` row that leads to nothing any more, because the ledger was edited.
@@ -70,7 +69,9 @@ class DueRows:
         Raises:
             LedgerUnavailable: The table did not answer.
         """
-        page = self._table.page("sub:", "sub;", limit=limit, continuation=position or None)
+        # A position that is no key, because the row was edited, could be refused for ever. The walk begins anew then.
+        after = position if _SUBMISSION_KEY.fullmatch(position) else None
+        page = self._table.page("sub:", "sub;", limit=limit, continuation=after)
         for row in page.rows:
             try:
                 submission = rows.decode_submission(row)

@@ -13,7 +13,7 @@ from shared.ledger.listings import Listings
 from shared.ledger.submissions import Submissions
 from shared.ledger.table.guarded import GuardedTable
 from shared.ledger.table.protocol import Table
-from shared.ledger.tick import TickRow
+from shared.ledger.tick import TickRows
 from shared.ledger.triggers import TriggerRows
 
 
@@ -35,5 +35,5 @@ class Ledger:
         """The indexes that people read."""
         self.triggers = TriggerRows(guarded, monotonic=monotonic)
         """What is known of triggers."""
-        self.tick = TickRow(guarded)
+        self.tick = TickRows(guarded)
         """How far the ticks came."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from shared.core.submissions import State
-from shared.ledger import rows
 from shared.ledger.table.guarded import GuardedTable
 from shared.ledger.table.protocol import Page
 
@@ -31,7 +30,7 @@ class Listings:
         Raises:
             LedgerUnavailable: The table did not answer.
         """
-        return self._table.page(rows.after(after) or "log:", "log;", limit=limit)
+        return self._table.page("log:", "log;", limit=limit, continuation=after)
 
     def attention(self, state: State, *, limit: int, after: str | None = None) -> Page:
         """Return a page of the `attention:` rows of `dead` or `held` submissions. The arguments are those of `log`.
@@ -40,7 +39,7 @@ class Listings:
             LedgerUnavailable: The table did not answer.
         """
         prefix = f"attention:{state}"
-        return self._table.page(rows.after(after) or f"{prefix}:", f"{prefix};", limit=limit)
+        return self._table.page(f"{prefix}:", f"{prefix};", limit=limit, continuation=after)
 
     def count_attention(self) -> tuple[int, int]:
         """Return how many submissions are dead and how many held. Of more than 10,000 only those are counted.

@@ -8,8 +8,10 @@
 | `attention:<state>:<id>` | a `dead` or `held` submission |
 | `reference:<endpoint digest>:<experiment>` | the reference run: the newest known run of an experiment |
 | `reference:workspace:<workspace digest>` | the newest known run of a workspace |
-| `trigger:<name>` | a trigger's registration, cutoff, watermark and override |
-| `tick` | the common watermark, and where the repair walk goes on |
+| `trigger:<name>` | what a person decided about a trigger |
+| `trigger:<name>:<source key digest>` | a trigger's registration with a source key: its cutoff and its own watermark |
+| `tick` | what all ticks share: the last one, the counts, and where the repair walk goes on |
+| `tick:<version>` | the common watermark of one version of the file's schedules |
 
 Text that is None is stored as empty text, since a merge cannot remove a property. Each row has a `schema`. Properties
 that this version does not know stay in the row.
@@ -36,10 +38,13 @@ SCHEMA = 1
 """The version of this format. A row with a higher one was written by a newer version of the app."""
 
 TICK_KEY = "tick"
-"""The key of the ticks' row."""
+"""The key of the row that all ticks share."""
+
+TICKS = ("tick", "tick;")
+"""The range of the ticks' rows. In ASCII, `;` comes after `:`."""
 
 TRIGGERS = ("trigger:", "trigger;")
-"""The range of all triggers' rows. In ASCII, `;` comes after `:`."""
+"""The range of all triggers' rows."""
 
 MAX_MESSAGE = 1000
 """The most characters of a message that the ledger keeps."""
@@ -68,7 +73,7 @@ def due_range(now: datetime) -> tuple[str, str]:
 
 def is_overdue(submission: Submission, now: datetime) -> bool:
     """Return whether a tick should have worked on an open submission at least one lease ago."""
-    return submission.due is None or submission.due + LEASE < now
+    return submission.due is None or submission.due < now - LEASE
 
 
 def reference_key(endpoint_digest: str, experiment: str) -> str:
@@ -102,7 +107,7 @@ def read_instant_or_none(value: object) -> datetime | None:
     """Read an instant. If it is empty, or cannot be read because the row was edited, it is None."""
     try:
         return read_optional(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         # Without its watermark, a tick goes back to each trigger's registration. That starts nothing twice.
         return None
 
@@ -138,11 +143,6 @@ def decode_reference(row: Row) -> ReferenceRun | None:
     return ReferenceRun(correlation_id=correlation_id, experiment=experiment, started=started)
 
 
-def after(key: str | None) -> str | None:
-    """Return the start of the range after a row's key. All keys of one kind have the same length."""
-    return f"{key}!" if key else None
-
-
 def encode_index(submission: Submission) -> dict[str, Value]:
     """Return the properties of a submission's `due:` and `attention:` rows."""
     return {"trigger": submission.trigger, "state": submission.state.value}
@@ -156,8 +156,18 @@ def attention_key(submission: Submission) -> str | None:
 
 
 def trigger_key(name: str) -> str:
-    """Return the key of a trigger's row."""
+    """Return the key of the row that holds what a person decided about a trigger."""
     return f"trigger:{name}"
+
+
+def registration_key(name: str, source_key: str) -> str:
+    """Return the key of the row of a trigger's registration with a source key."""
+    return f"trigger:{name}:{hashlib.sha256(source_key.encode()).hexdigest()[:16]}"
+
+
+def version_key(version: str) -> str:
+    """Return the key of the row of a version of the file's schedules."""
+    return f"tick:{version}"
 
 
 def encode_submission(submission: Submission, *, token: str) -> dict[str, Value]:
@@ -266,7 +276,7 @@ def decode_submission(row: Row) -> Submission:
             etag=row.etag,
             due_key=str(values["due_key"]) or None,
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise LedgerError(
             f"the row of submission {submission_id} cannot be read: {error}"
         ) from error

@@ -1,38 +1,53 @@
-"""The rows of triggers: registration, cutoff, watermark and override.
+"""The triggers of a ledger: when they were registered, how far they are behind, and what people decided.
 
 Each process caches what it knows for 30 seconds. The cache only saves reads.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import TypeGuard
 
-from shared.core.errors import LedgerError
+from shared.core.clocks import is_ahead
+from shared.core.errors import TriggerUnreadable
 from shared.core.telemetry import Action, log_decision
-from shared.core.times import print_instant, read_instant
+from shared.core.times import print_instant
 from shared.core.trigger_state import Registration, TriggerState
 from shared.ledger import rows
 from shared.ledger.table.guarded import WRITE_TRIES, GuardedTable, unavailable
 from shared.ledger.table.protocol import (
     MAX_OPERATIONS,
+    Delete,
     Insert,
     Merge,
     Operation,
     Row,
     RowConflict,
     TableUnavailable,
-    Value,
+)
+from shared.ledger.trigger_rows import (
+    decode_state,
+    encode_decision,
+    encode_registration,
+    new_state,
+    unreadable_state,
 )
 
 logger = logging.getLogger(__name__)
 
 TRIGGER_CACHE = timedelta(seconds=30)
+
+SEEN_EVERY = timedelta(minutes=30)
+"""How old a registration's `seen_at` is when a tick renews it."""
+
+ABSENT_AFTER = timedelta(hours=2)
+"""If the ticks went on for so long without a registration, it counts as new when it comes back."""
+
+FORGOTTEN_AFTER = timedelta(days=7)
+"""If the ticks went on for so long without a registration, its row is deleted."""
 
 
 class TriggerRows:
@@ -49,81 +64,85 @@ class TriggerRows:
         self._cache: dict[str, tuple[float, TriggerState]] = {}
         self._lock = threading.Lock()
 
-    def register(self, registration: Registration) -> TriggerState:
+    def register(self, registration: Registration, *, past_cache: bool = False) -> TriggerState:
         """Return what is known of a trigger. If it is not registered with this source key, register it.
+
+        Args:
+            registration: The trigger as today's file has it.
+            past_cache: Whether to read the rows in any case.
 
         Raises:
             LedgerUnavailable: The table did not answer.
+            TriggerUnreadable: A row cannot be read.
         """
         with self._lock:
             read_at, known = self._cache.get(registration.name, (0.0, None))
-        fresh = self._monotonic() - read_at < TRIGGER_CACHE.total_seconds()
+        age = self._monotonic() - read_at
+        fresh = not past_cache and age < TRIGGER_CACHE.total_seconds()
         if known is not None and known.source_key == registration.source_key and fresh:
             return known
-        return self._remember([self._register(registration)])[registration.name]
+        state, _ = self._register(registration)
+        return self._remember([state])[registration.name]
 
-    def register_all(self, registrations: Iterable[Registration]) -> Mapping[str, TriggerState]:
-        """Do what `register` does for many triggers, past the cache: one query, and one write for 100 new ones.
+    def register_all(
+        self,
+        registrations: Iterable[Registration],
+        *,
+        last_tick: datetime | None = None,
+        ledger_time: datetime | None = None,
+    ) -> Mapping[str, TriggerState]:
+        """Do what a tick needs of all triggers of its file, past the cache, with one query.
 
-        A trigger whose row cannot be read is left out and logged. The others go on.
+        New triggers are registered. So are those that the ticks went on without for two hours, and those that a clock
+        far ahead has registered. Every half hour the others are noted as seen. Either takes one write for 100 triggers.
+        Registrations that are long gone are deleted. A row that cannot be read is logged. Its trigger's state has an
+        `error`, and the others go on.
+
+        Args:
+            registrations: All triggers of today's file.
+            last_tick: When the last tick of any version of the file was.
+            ledger_time: The time of the table service. None: it is not known.
 
         Raises:
             LedgerUnavailable: The table did not answer.
         """
+        by_name = {registration.name: registration for registration in registrations}
         known = self._known()
         states: list[TriggerState] = []
-        new: list[Registration] = []
-        for registration in registrations:
-            row = known.get(rows.trigger_key(registration.name))
-            if row is None or not _is_registered(row, registration):
-                new.append(registration)
-                continue
-            try:
-                states.append(_decode(row))
-            except LedgerError as error:
-                log_decision(
-                    logger,
-                    Action.TRIGGER_UNREADABLE,
-                    f"trigger {registration.name} is left out: {error}",
-                    {"trigger": registration.name},
-                    level=logging.ERROR,
-                )
-        for first in range(0, len(new), MAX_OPERATIONS):
-            batch = new[first : first + MAX_OPERATIONS]
-            made = [_new_state(one, known.get(rows.trigger_key(one.name))) for one in batch]
-            try:
-                etags = self._table.transact([_record(state, known) for state in made])
-                states += map(_written, made, etags)
-            except (RowConflict, TableUnavailable):
-                # Another instance registered one of them first, or the answer was lost. One by one, the row decides.
-                states += [self._register(registration) for registration in batch]
+        new: list[TriggerState] = []
+        seen: list[TriggerState] = []
+        for registration in by_name.values():
+            state = _state_or_error(registration, known)
+            if state.error is not None:
+                _log_unreadable(state)
+                states.append(state)
+            elif not state.is_registered:
+                new.append(state)
+            elif _is_absent(state.seen_at, ABSENT_AFTER, last_tick) or is_ahead(
+                state.registered_at, ledger_time
+            ):
+                new.append(_registered_anew(state, registration))
+            elif registration.time - state.seen_at > SEEN_EVERY:
+                seen.append(state)
+            else:
+                states.append(state)
+        for batch in _batches(new):
+            states += self._record(batch, by_name)
+        for batch in _batches(seen):
+            states += self._note_as_seen(batch, by_name)
+        self._forget(known, by_name.values(), last_tick)
         return self._remember(states)
 
     def read_states(self, registrations: Iterable[Registration]) -> Mapping[str, TriggerState]:
         """Return what is known of many triggers, or what a registration would record. Nothing is recorded.
 
+        If a row cannot be read, its trigger's state has an `error`.
+
         Raises:
             LedgerUnavailable: The table did not answer.
-            LedgerError: A row cannot be read.
         """
         known = self._known()
-        states: dict[str, TriggerState] = {}
-        for registration in registrations:
-            row = known.get(rows.trigger_key(registration.name))
-            if _is_registered(row, registration):
-                states[registration.name] = _decode(row)
-            else:
-                states[registration.name] = _new_state(registration, row)
-        return states
-
-    def get(self, name: str) -> TriggerState | None:
-        """Return what is recorded of a trigger, past the cache, or None. Nothing is recorded.
-
-        Raises:
-            LedgerUnavailable: The table did not answer.
-        """
-        row = self._table.get(rows.trigger_key(name))
-        return _decode(row) if row is not None and "source_key" in row.values else None
+        return {one.name: _state_or_error(one, known) for one in registrations}
 
     def override(
         self, registration: Registration, change: Callable[[TriggerState], TriggerState]
@@ -136,23 +155,25 @@ class TriggerRows:
 
         Raises:
             LedgerUnavailable: It may not be recorded.
+            TriggerUnreadable: A row cannot be read.
         """
+        key = rows.trigger_key(registration.name)
         failure: Exception | None = None
         for _ in range(WRITE_TRIES):
-            before = self._register(registration)
-            row = self._table.get(rows.trigger_key(registration.name))
-            if row is None or row.values.get("source_key") != before.source_key:
-                continue  # the row was removed, or another version of the file is at work
-            before = _decode(row)
+            before, decision = self._register(registration)
             after = change(before)
             if after == before:
                 return self._remember([before])[before.name]
+            values = encode_decision(after)
+            change_row: Operation = (
+                Merge(key, values, decision.etag) if decision is not None else Insert(key, values)
+            )
             try:
-                etags = self._table.transact([Merge(row.key, _encode(after), row.etag)])
+                self._table.transact([change_row])
             except (RowConflict, TableUnavailable) as error:
                 failure = error
             else:
-                return self._remember([_written(after, etags[0])])[after.name]
+                return self._remember([after])[after.name]
         raise unavailable(failure)
 
     def move_watermarks(
@@ -167,9 +188,8 @@ class TriggerRows:
         Raises:
             LedgerUnavailable: Some are not recorded. Do not move the common watermark.
         """
-        changes = [_watermark(name, time, states[name]) for name, time in watermarks.items()]
-        for first in range(0, len(changes), MAX_OPERATIONS):
-            batch = changes[first : first + MAX_OPERATIONS]
+        changes = [_watermark(time, states[name]) for name, time in watermarks.items()]
+        for batch in _batches(changes):
             try:
                 self._table.transact(batch)
             except (RowConflict, TableUnavailable):
@@ -179,20 +199,83 @@ class TriggerRows:
     def _known(self) -> Mapping[str, Row]:
         return {row.key: row for row in self._table.range(*rows.TRIGGERS)}
 
-    def _register(self, registration: Registration) -> TriggerState:
+    def _register(self, registration: Registration) -> tuple[TriggerState, Row | None]:
+        """Return the state of a trigger, registered if need be, and the row of what a person decided."""
         failure: Exception | None = None
         for _ in range(WRITE_TRIES):
-            row = self._table.get(rows.trigger_key(registration.name))
-            if _is_registered(row, registration):
-                return _decode(row)
-            state = _new_state(registration, row)
+            decision = self._table.get(rows.trigger_key(registration.name))
+            row = self._table.get(rows.registration_key(registration.name, registration.source_key))
+            state = decode_state(registration, row, decision)
+            if state.is_registered:
+                return state, decision
             try:
-                etags = self._table.transact([_record(state, {row.key: row} if row else {})])
+                etags = self._table.transact([_registration(state)])
             except (RowConflict, TableUnavailable) as error:
                 failure = error
             else:
-                return _written(state, etags[0])
+                return replace(state, etag=etags[0]), decision
         raise unavailable(failure)
+
+    def _record(
+        self, new: list[TriggerState], registrations: Mapping[str, Registration]
+    ) -> Iterable[TriggerState]:
+        """Register some triggers at once."""
+        try:
+            etags = self._table.transact([_registration(state) for state in new])
+        except (RowConflict, TableUnavailable):
+            # Another instance registered one of them first, or the answer was lost. One by one, the row decides.
+            return [self._register_or_error(registrations[state.name]) for state in new]
+        return _with_etags(new, etags)
+
+    def _note_as_seen(
+        self, states: list[TriggerState], registrations: Mapping[str, Registration]
+    ) -> Iterable[TriggerState]:
+        """Note that some triggers are still in a version of the file that is at work."""
+        seen = [replace(state, seen_at=registrations[state.name].time) for state in states]
+        try:
+            etags = self._table.transact(
+                [
+                    Merge(_key(state), {"seen_at": print_instant(state.seen_at)}, state.etag)
+                    for state in seen
+                ]
+            )
+        except RowConflict:
+            return states  # another instance is doing it. If it did not do all, the next tick does the rest
+        except TableUnavailable as error:
+            raise unavailable(error) from error
+        return _with_etags(seen, etags)
+
+    def _forget(
+        self,
+        known: Mapping[str, Row],
+        registrations: Iterable[Registration],
+        last_tick: datetime | None,
+    ) -> None:
+        """Delete registrations that no version of the file has had for long. What people decided stays."""
+        ours = {rows.registration_key(one.name, one.source_key) for one in registrations}
+        gone = [
+            Delete(row.key, row.etag)
+            for row in known.values()
+            if row.key not in ours
+            and _is_absent(
+                rows.read_instant_or_none(row.values.get("seen_at")), FORGOTTEN_AFTER, last_tick
+            )
+        ]
+        if gone:
+            try:
+                self._table.transact(gone[:MAX_OPERATIONS])
+            except RowConflict:
+                return  # another instance is doing it, or one of them has come back
+            except TableUnavailable as error:
+                raise unavailable(error) from error
+
+    def _register_or_error(self, registration: Registration) -> TriggerState:
+        try:
+            state, _ = self._register(registration)
+        except TriggerUnreadable as error:
+            state = unreadable_state(registration, str(error), None)
+            _log_unreadable(state)
+        return state
 
     def _change(self, change: Operation) -> None:
         try:
@@ -206,94 +289,68 @@ class TriggerRows:
         read_at = self._monotonic()
         found = {state.name: state for state in states}
         with self._lock:
-            self._cache |= {name: (read_at, state) for name, state in found.items()}
+            self._cache |= {
+                name: (read_at, state) for name, state in found.items() if state.error is None
+            }
         return found
 
 
-def _is_registered(row: Row | None, registration: Registration) -> TypeGuard[Row]:
-    return row is not None and row.values.get("source_key") == registration.source_key
+def _state_or_error(registration: Registration, known: Mapping[str, Row]) -> TriggerState:
+    row = known.get(rows.registration_key(registration.name, registration.source_key))
+    try:
+        return decode_state(registration, row, known.get(rows.trigger_key(registration.name)))
+    except TriggerUnreadable as error:
+        return unreadable_state(registration, str(error), row)
 
 
-def _new_state(registration: Registration, row: Row | None) -> TriggerState:
-    """Return the state after a registration. If there is a row, what a person decided stays."""
-    if row is not None and "source_key" in row.values:
-        return replace(
-            _decode(row),
-            source_key=registration.source_key,
-            registered_at=registration.time,
-            cutoff=registration.cutoff,
-            watermark=registration.watermark,
-        )
-    return TriggerState(
-        name=registration.name,
-        source_key=registration.source_key,
-        registered_at=registration.time,
-        cutoff=registration.cutoff,
-        watermark=registration.watermark,
+def _registered_anew(state: TriggerState, registration: Registration) -> TriggerState:
+    """Return a registered state as a registration makes it now. What a person decided stays."""
+    fresh = new_state(registration)
+    return replace(
+        state,
+        registered_at=fresh.registered_at,
+        seen_at=fresh.seen_at,
+        cutoff=fresh.cutoff,
+        watermark=fresh.watermark,
     )
 
 
-def _written(state: TriggerState, etag: str) -> TriggerState:
-    return replace(state, etag=etag)
+def _is_absent(seen_at: datetime | None, span: timedelta, last_tick: datetime | None) -> bool:
+    """Return whether the ticks went on for a span without a registration. While none ticks, nothing is absent."""
+    return seen_at is not None and last_tick is not None and last_tick - seen_at > span
 
 
-def _watermark(name: str, time: datetime | None, state: TriggerState) -> Merge:
-    values: dict[str, Value] = {"watermark": print_instant(time) if time else ""}
-    return Merge(rows.trigger_key(name), values, None if time else state.etag)
+def _key(state: TriggerState) -> str:
+    return rows.registration_key(state.name, state.source_key)
 
 
-def _record(state: TriggerState, known: Mapping[str, Row]) -> Operation:
-    key = rows.trigger_key(state.name)
-    if key in known:
-        return Merge(key, _encode(state), known[key].etag)
-    return Insert(key, _encode(state))
+def _registration(state: TriggerState) -> Operation:
+    values = encode_registration(state)
+    if state.is_registered:
+        return Merge(_key(state), values, state.etag)
+    return Insert(_key(state), values)
 
 
-def _encode(state: TriggerState) -> dict[str, Value]:
-    periods = [
-        [print_instant(start), rows.print_optional(end)] for start, end in state.disabled_periods
-    ]
-    return {
-        "schema": rows.SCHEMA,
-        "source_key": state.source_key,
-        "registered_at": print_instant(state.registered_at),
-        "cutoff": rows.print_optional(state.cutoff),
-        "override": "" if state.enabled is None else str(state.enabled).lower(),
-        "overridden_at": rows.print_optional(state.overridden_at),
-        "overridden_by": state.overridden_by or "",
-        "disabled_periods": json.dumps(periods),
-        "enabled_at": rows.print_optional(state.enabled_at),
-        "watermark": rows.print_optional(state.watermark),
-    }
+def _watermark(time: datetime | None, state: TriggerState) -> Merge:
+    return Merge(
+        _key(state), {"watermark": rows.print_optional(time)}, None if time else state.etag
+    )
 
 
-def _decode(row: Row) -> TriggerState:
-    """Read a trigger's row.
-
-    Raises:
-        LedgerError: It was edited.
-    """
-    try:
-        return _read(row)
-    except (KeyError, TypeError, ValueError) as error:
-        raise LedgerError(f"the row {row.key} cannot be read: {error}") from error
+def _with_etags(states: Iterable[TriggerState], etags: Iterable[str]) -> list[TriggerState]:
+    return [replace(state, etag=etag) for state, etag in zip(states, etags, strict=True)]
 
 
-def _read(row: Row) -> TriggerState:
-    override = str(row.values.get("override") or "")
-    return TriggerState(
-        name=row.key.removeprefix("trigger:"),
-        source_key=str(row.values["source_key"]),
-        registered_at=read_instant(str(row.values["registered_at"])),
-        cutoff=rows.read_optional(row.values.get("cutoff")),
-        enabled={"true": True, "false": False}.get(override),
-        overridden_at=rows.read_optional(row.values.get("overridden_at")),
-        overridden_by=str(row.values.get("overridden_by") or "") or None,
-        disabled_periods=tuple(
-            (read_instant(start), rows.read_optional(end))
-            for start, end in json.loads(str(row.values.get("disabled_periods") or "[]"))
-        ),
-        enabled_at=rows.read_optional(row.values.get("enabled_at")),
-        watermark=rows.read_optional(row.values.get("watermark")),
-        etag=row.etag,
+def _batches[T](items: list[T]) -> Iterable[list[T]]:
+    for first in range(0, len(items), MAX_OPERATIONS):
+        yield items[first : first + MAX_OPERATIONS]
+
+
+def _log_unreadable(state: TriggerState) -> None:
+    log_decision(
+        logger,
+        Action.TRIGGER_UNREADABLE,
+        f"trigger {state.name} is left out: {state.error}",
+        {"trigger": state.name},
+        level=logging.ERROR,
     )

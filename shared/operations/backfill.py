@@ -10,10 +10,9 @@ from enum import StrEnum
 from functools import partial
 from itertools import islice
 
-from shared.core.errors import InvalidRequest, NotAllowed, RenderError
+from shared.core.errors import InvalidRequest, NotAllowed, RenderError, TriggerUnreadable
 from shared.core.events import ScheduleEvent, deduplication_key
 from shared.core.submissions import State, Submission
-from shared.core.trigger_state import anchor_of
 from shared.engine.accept import accept_past
 from shared.engine.send import send
 from shared.engine.services import Services
@@ -92,6 +91,7 @@ def preview_backfill(
         InvalidRequest: The range is empty, not past, or has too many occurrences.
         NotAllowed: The trigger is disabled, or its occurrences depend on a registration that is not there yet.
         LedgerUnavailable: The ledger did not answer.
+        TriggerUnreadable: The trigger's row cannot be read.
     """
     trigger = get_trigger(services, name)
     source = schedule_of(trigger)
@@ -99,21 +99,19 @@ def preview_backfill(
         raise InvalidRequest("the range's end is before its start")
     if until > services.clock():
         raise InvalidRequest("the range's end is ahead of now; a backfill is for the past")
-    known = services.ledger.triggers.get(name)
-    override = known.enabled if known is not None else None
-    if override is False:
+    state = services.ledger.triggers.read_states([trigger.registration(services.clock())])[name]
+    if state.error is not None:
+        raise TriggerUnreadable(state.error)
+    if state.enabled is False:
         raise NotAllowed(f"trigger {name} is disabled; enable it first")
-    if override is None and not trigger.enabled:
+    if not state.is_enabled(enabled_in_file=trigger.enabled):
         raise NotAllowed(f"trigger {name} is disabled in the triggers file; enable it first")
-    seen = (
-        known.registered_at if known is not None and known.source_key == source.source_key else None
-    )
-    if seen is None and source.schedule.needs_anchor:
+    if not state.is_registered and source.schedule.needs_anchor:
         raise NotAllowed(
             f"the occurrences of trigger {name} are counted from when the app first sees this schedule, and it has "
             "not yet; let the deployed app tick once, or give the schedule a start_time"
         )
-    anchor = anchor_of(seen or services.clock())
+    anchor = state.anchor
     after = since - timedelta.resolution
     times = source.schedule.occurrences(anchor=anchor, after=after, until=until)
     found = list(islice(times, MAX_OCCURRENCES + 1))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -113,6 +114,16 @@ def test_a_merge_with_an_etag_of_a_missing_row_conflicts(make_table: MakeTable) 
         table.transact([Merge("sub:1", {"n": 3}, etag)])
 
 
+def test_a_deletion_with_a_stale_etag_conflicts(make_table: MakeTable) -> None:
+    table = make_table()
+    (stale,) = table.transact([Insert("sub:1", {"n": 1})])
+    (etag,) = table.transact([Merge("sub:1", {"n": 2})])
+    with pytest.raises(RowConflict):
+        table.transact([Delete("sub:1", stale)])
+    table.transact([Delete("sub:1", etag)])
+    assert table.get("sub:1") is None
+
+
 def test_a_text_above_32_k_characters_is_refused_and_as_bytes_it_is_kept(
     make_table: MakeTable,
 ) -> None:
@@ -152,6 +163,25 @@ def test_pages_follow_each_other_in_key_order_within_the_range(make_table: MakeT
         if continuation is None:
             break
     assert found == [f"due:{n:02}" for n in range(5, 42)]
+
+
+def test_a_page_ends_with_its_last_key_also_if_that_row_is_deleted_meanwhile(
+    make_table: MakeTable,
+) -> None:
+    table = make_table()
+    table.transact([Insert(f"sub:{n}", {}) for n in range(5)])
+    page = table.page("sub:", "sub;", limit=2)
+    assert page.continuation == "sub:1"
+    table.transact([Delete("sub:1"), Delete("sub:2")])
+    page = table.page("sub:", "sub;", limit=2, continuation=page.continuation)
+    assert ([row.key for row in page.rows], page.continuation) == (["sub:3", "sub:4"], None)
+
+
+def test_a_page_says_the_services_own_time_if_it_is_known(make_table: MakeTable) -> None:
+    table = make_table()
+    table.transact([Insert("sub:1", {})])
+    date = table.page("sub:", "sub;").date
+    assert date is None or abs(datetime.now(UTC) - date) < timedelta(minutes=2)
 
 
 def test_of_64_threads_that_insert_one_row_one_wins(make_table: MakeTable) -> None:

@@ -125,8 +125,8 @@ class BlobEntry(Entry):
     )
     start: Annotated[str, AfterValidator(checks.start)] = Field(
         default="now",
-        description="Which blobs that exist when the app registers the trigger start runs: `now` (those of the last 15 "
-        "minutes), `beginning` (all), or an instant with its offset (those modified since then).",
+        description="Which blobs that exist when the app registers the trigger start runs: `now` (those of the last "
+        "two hours), `beginning` (all), or an instant with its offset (those modified since then).",
         examples=["beginning"],
     )
 

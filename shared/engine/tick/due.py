@@ -129,7 +129,7 @@ def _read(services: Services, now: datetime, *, until: float) -> tuple[list[Row]
     for _ in range(PAGES - 1):
         if page.continuation is None:
             break
-        page = services.ledger.due.page(now, continuation=page.continuation)
+        page = services.ledger.due.page(now, after=page.continuation)
         rows += page.rows
     if page.continuation is None:
         backlog.read_to = None
@@ -138,9 +138,8 @@ def _read(services: Services, now: datetime, *, until: float) -> tuple[list[Row]
     last = rows[-1].key if rows else ""
     after = read_to = max(last, backlog.read_to or "")
     left = after != last
-    continuation: str | None = None
     for _ in range(MORE_PAGES):
-        page = services.ledger.due.page(now, after=after, continuation=continuation)
+        page = services.ledger.due.page(now, after=after)
         for row in page.rows:
             read_to, trigger = row.key, row.values.get("trigger")
             if counts[trigger] < ENOUGH_ROWS:
@@ -148,10 +147,10 @@ def _read(services: Services, now: datetime, *, until: float) -> tuple[list[Row]
                 rows.append(row)
             else:
                 left = True
-        continuation = page.continuation
-        if continuation is None:
+        if page.continuation is None:
             backlog.read_to = None
             return rows, left
+        after = page.continuation
         if services.monotonic() >= until:
             break
     backlog.read_to = read_to

@@ -11,7 +11,8 @@ changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import chain
@@ -32,6 +33,33 @@ SKIPS_PER_TICK = 2000
 """Missed occurrences that are recorded as skipped in one tick, shared by all triggers. They take forty transactions."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Progress:
+    """How far the ticks have come with one trigger."""
+
+    state: TriggerState
+    """What the ledger knows of it."""
+    common: datetime | None
+    """The common watermark that covers its schedule. None: no tick has met this schedule yet."""
+    now: datetime
+    """The last instant that this tick considers."""
+
+    @property
+    def recorded(self) -> datetime:
+        """Up to where its occurrences are recorded: its own watermark, else the common one, else its anchor."""
+        anchor = self.state.anchor
+        return self.state.watermark or max(self.common or anchor, anchor)
+
+    def own_after(self, reached: datetime) -> datetime | None:
+        """Return the watermark of its own that it needs once it is recorded up to an instant.
+
+        None: the common watermark, as this tick leaves it, says no more than is true. If the clock of this tick is
+        behind, the common one is later than what this tick reached.
+        """
+        recorded = max(self.recorded, reached)
+        return recorded if recorded < max(self.common or self.now, self.now) else None
+
+
 @dataclass(slots=True, kw_only=True)
 class Plan:
     """What a tick must record."""
@@ -42,50 +70,75 @@ class Plan:
     """Missed occurrences that are skipped, each with the reason."""
     watermarks: dict[str, datetime | None] = field(default_factory=dict)
     """The own watermark of each trigger that is behind, or None for a trigger that no longer is."""
+    failures: dict[str, Exception] = field(default_factory=dict)
+    """What went wrong with planning a trigger."""
+
+    def move(self, progress: _Progress, reached: datetime) -> None:
+        """Record that everything up to an instant is recorded of a trigger."""
+        watermark = progress.own_after(reached)
+        if watermark != progress.state.watermark:
+            self.watermarks[progress.state.name] = watermark
+
+    def stay(self, progress: _Progress) -> None:
+        """Leave a trigger where it is, although the common watermark moves on."""
+        if progress.state.watermark is None:
+            self.watermarks[progress.state.name] = progress.recorded
+
+    @contextmanager
+    def one_trigger(self, progress: _Progress) -> Iterator[None]:
+        """Keep an unexpected error as that of one trigger, which stays where it is."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 — kept, and raised when the others are done
+            self.failures[progress.state.name] = error
+            self.stay(progress)
 
 
 def plan_occurrences(
     config: Config,
     states: Mapping[str, TriggerState],
     *,
-    watermark: datetime | None,
+    common: Callable[[bytes], datetime | None],
     now: datetime,
 ) -> Plan:
-    """Return what a tick must record.
+    """Return what a tick must record. What goes wrong with one trigger does not keep the others.
 
     Args:
         config: Today's file.
         states: What the ledger knows of each trigger.
-        watermark: The common watermark. None: this is the first tick.
+        common: Returns the common watermark that covers a trigger's schedule (`TickState.watermark`).
         now: The last instant to consider.
     """
     plan = Plan()
     late: list[_Pending] = []
     for trigger in config.triggers.values():
-        if not isinstance(trigger.source, ScheduleSource):
+        source, state = trigger.source, states.get(trigger.name)
+        if not isinstance(source, ScheduleSource) or state is None:
             continue
-        state = states.get(trigger.name)
-        if state is None:
-            continue  # its row cannot be read, and the ledger has logged that
-        pending = _Pending.of(trigger.source, state, watermark, now)
-        if state.watermark is not None:
-            plan.watermarks[trigger.name] = None
-        if pending is None:
-            continue
-        if not state.is_enabled(enabled_in_file=trigger.enabled):
-            # Nothing of a disabled period is caught up. Only the newest goes to `accept`, which logs it as ignored.
-            plan.run += pending.events(pending.on_time()[:1])
-        elif pending.first >= now - ON_TIME:
-            plan.run += pending.events(pending.times)
-        else:
-            late.append(pending)
+        progress = _Progress(state=state, common=common(state.pair), now=now)
+        with plan.one_trigger(progress):
+            if state.error is not None:
+                plan.stay(progress)
+                continue
+            pending = _Pending.of(source, progress)
+            if pending is not None and not state.is_enabled(enabled_in_file=trigger.enabled):
+                # Nothing of a disabled period is caught up. Only the newest goes to `accept`, which logs it as ignored.
+                plan.run += pending.events(pending.on_time()[:1])
+            elif pending is not None and pending.first < now - ON_TIME:
+                late.append(pending)
+                continue
+            elif pending is not None:
+                plan.run += pending.events(pending.times)
+            plan.move(progress, now)
     for pending in late:
-        # At least two each: a schedule of every minute must catch up, however many others do.
-        pending.decide(
-            plan,
-            runs=max(2, RUNS_PER_TICK // len(late)),
-            skips=max(2, SKIPS_PER_TICK // len(late)),
-        )
+        with plan.one_trigger(pending.progress):
+            # At least two each: a schedule of every minute must catch up, however many others do.
+            reached = pending.decide(
+                plan,
+                runs=max(2, RUNS_PER_TICK // len(late)),
+                skips=max(2, SKIPS_PER_TICK // len(late)),
+            )
+            plan.move(pending.progress, reached)
     return plan
 
 
@@ -95,30 +148,23 @@ class _Pending:
 
     source: ScheduleSource
     """The schedule."""
-    state: TriggerState
-    """What the ledger knows of the trigger."""
+    progress: _Progress
+    """How far the ticks have come with the trigger."""
     first: datetime
     """The oldest of them."""
     times: Iterator[datetime]
     """All of them, oldest first. The iterator can be used once."""
     after: datetime
     """They are all later than this."""
-    now: datetime
-    """The last instant to consider."""
 
     @classmethod
-    def of(
-        cls,
-        source: ScheduleSource,
-        state: TriggerState,
-        watermark: datetime | None,
-        now: datetime,
-    ) -> _Pending | None:
+    def of(cls, source: ScheduleSource, progress: _Progress) -> _Pending | None:
         """Return them, or None if there is none."""
-        schedule, anchor = source.schedule, state.anchor
-        watermark = state.watermark or max(watermark or anchor, anchor)
+        schedule, state, now = source.schedule, progress.state, progress.now
+        watermark = progress.recorded
         if state.enabled_at is not None:
             watermark = max(watermark, state.enabled_at)
+        anchor = state.anchor
         after = max(watermark, anchor)
         times = (
             schedule.occurrences(anchor=anchor, after=after, until=now) if after < now else iter(())
@@ -131,44 +177,44 @@ class _Pending:
             return None
         return cls(
             source=source,
-            state=state,
+            progress=progress,
             first=first,
             times=chain((first,), times),
             after=after,
-            now=now,
         )
 
-    def decide(self, plan: Plan, *, runs: int, skips: int) -> None:
+    def decide(self, plan: Plan, *, runs: int, skips: int) -> datetime:
         """Add what a late trigger needs to a plan.
 
         Args:
             plan: Takes it.
             runs: How many missed occurrences may run.
             skips: How many may be recorded as skipped.
+
+        Returns:
+            Up to where its occurrences are recorded then.
         """
-        catch_up = self.source.catch_up
-        oldest = self.now - catch_up.window
+        catch_up, now = self.source.catch_up, self.progress.now
+        oldest = now - catch_up.window
         in_order = catch_up.policy is CatchUpPolicy.ALL
         at_once = [] if in_order else self._at_once(oldest)
         plan.run += self.events(at_once)
-        last = self.first
+        last = self.after
         for time in self.times:
             if in_order and time >= oldest:
                 if self._is_missed(time):
                     if runs == 0:
-                        break
+                        return last
                     runs -= 1
                 plan.run += self.events([time])
             elif time not in at_once:
                 if skips == 0:
-                    break
+                    return last
                 skips -= 1
                 reason = self._reason(time, oldest, at_once)
                 plan.skip += [(event, reason) for event in self.events([time])]
             last = time
-        else:
-            return
-        plan.watermarks[self.state.name] = last
+        return now
 
     def on_time(self) -> list[datetime]:
         """Return those that are not missed."""
@@ -176,9 +222,9 @@ class _Pending:
 
     def events(self, times: Iterable[datetime]) -> Iterator[ScheduleEvent]:
         """Yield occurrences as events."""
-        anchor = self.state.anchor
+        state = self.progress.state
         for time in times:
-            yield schedule_event(self.state.name, self.source, time, anchor=anchor)
+            yield schedule_event(state.name, self.source, time, anchor=state.anchor)
 
     def _at_once(self, oldest: datetime) -> list[datetime]:
         """Return those that run now, however many others are skipped: those on time, else the newest."""
@@ -190,8 +236,8 @@ class _Pending:
 
     def _recent(self) -> Iterator[datetime]:
         """Yield the newest, and all that are on time, newest first."""
-        anchor = self.state.anchor
-        backwards = self.source.schedule.backwards(anchor=anchor, until=self.now)
+        anchor, now = self.progress.state.anchor, self.progress.now
+        backwards = self.source.schedule.backwards(anchor=anchor, until=now)
         for time in backwards:
             if time <= self.after:
                 return
@@ -200,7 +246,7 @@ class _Pending:
                 return
 
     def _is_missed(self, time: datetime) -> bool:
-        return self.now - time > ON_TIME
+        return self.progress.now - time > ON_TIME
 
     def _reason(self, time: datetime, oldest: datetime, at_once: list[datetime]) -> str:
         catch_up = self.source.catch_up

@@ -13,19 +13,27 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import batched
 
-from shared.core.errors import LedgerError, Unavailable
+from shared.config.model import ScheduleSource
+from shared.core.errors import LedgerError, TriggerUnreadable, Unavailable
+from shared.core.events import ScheduleEvent
 from shared.core.submissions import Submission
 from shared.core.telemetry import Action, log_decision
-from shared.core.trigger_state import TriggerState
+from shared.core.trigger_state import TriggerState, digest_pair
 from shared.engine.accept import accept, skip
 from shared.engine.services import Services
+from shared.engine.tick.clocks import believe_states, believe_ticks, check_clock
 from shared.engine.tick.due import DueReport, work_off_due
-from shared.engine.tick.housekeeping import keep_house
+from shared.engine.tick.housekeeping import forget_versions, keep_house
 from shared.engine.tick.occurrences import Plan, plan_occurrences
 from shared.engine.tick.sending import send_claimed
+from shared.ledger.tick import TickState, VersionState, version_of
 
 logger = logging.getLogger(__name__)
+
+SKIPPED_AT_ONCE = 50
+"""Occurrences that are recorded as skipped together: as many as one transaction takes."""
 
 BUDGET = timedelta(seconds=45)
 """How long a tick may take. Ticks come every minute, and two of one instance never overlap."""
@@ -54,22 +62,32 @@ def run_tick(services: Services, *, budget: timedelta = BUDGET) -> TickReport:
         budget: How long the tick may take. Calls that hang go on without it.
 
     Raises:
+        ClockAhead: This instance's clock is far ahead. Nothing is recorded.
         Unavailable: Something is not recorded. What was claimed is sent first. The next tick does the rest.
         ExceptionGroup: Some triggers met unexpected errors. The others went on.
     """
     until = services.monotonic() + budget.total_seconds()
     now = services.clock()
-    before = services.ledger.tick.read()
-    triggers = services.config.triggers.values()
-    states = services.ledger.triggers.register_all(one.registration(now) for one in triggers)
-    plan = plan_occurrences(services.config, states, watermark=before.watermark, now=now)
+    stored = services.ledger.tick.read()
+    check_clock(now, stored.ledger_time)
+    before = believe_ticks(stored)
+    states = services.ledger.triggers.register_all(
+        (trigger.registration(now) for trigger in services.config.triggers.values()),
+        last_tick=before.last,
+        ledger_time=before.ledger_time,
+    )
+    believed = believe_states(states, before.ledger_time)
+    plan = plan_occurrences(services.config, believed, common=before.watermark, now=now)
+    for name, one in believed.items():
+        if one.watermark != states[name].watermark:
+            plan.watermarks.setdefault(name, one.watermark)
     failures = _Failures()
-    claimed = _claim(services, plan, states, failures)
-    state = replace(before, watermark=max(now, before.watermark or now), last=now)
+    claimed, recorded = _record(services, plan, states, failures)
+    state, version = replace(before, last=now), _version(services, before, now, recorded=recorded)
     if claimed and failures.ledger is None:
-        # Without claims the row is written once, with the chores: an idle tick is one transaction.
+        # Without claims the rows are written once, with the chores: an idle tick is one transaction.
         with failures.kept():
-            services.ledger.tick.write(state)
+            services.ledger.tick.write(state, version)
     sent = _send(services, claimed, failures, until=until)
     due = DueReport()
     if failures.ledger is None:
@@ -77,7 +95,9 @@ def run_tick(services: Services, *, budget: timedelta = BUDGET) -> TickReport:
             due = work_off_due(services, now=now, until=until)
     if failures.ledger is None:
         with failures.kept():
-            keep_house(services, state, now=now)
+            keep_house(services, state, version, now=now)
+            if recorded:
+                forget_versions(services, before)
     failures.raise_all()
     more = ", more are left" if due.left else ""
     log_decision(
@@ -89,33 +109,79 @@ def run_tick(services: Services, *, budget: timedelta = BUDGET) -> TickReport:
     return TickReport(time=now, sent=sent, due=due)
 
 
-def _claim(
+def _version(
+    services: Services, before: TickState, now: datetime, *, recorded: bool
+) -> VersionState:
+    """Return how far this tick has come with this version of the file's schedules."""
+    pairs = frozenset(
+        digest_pair(trigger.name, trigger.source.source_key)
+        for trigger in services.config.triggers.values()
+        if isinstance(trigger.source, ScheduleSource)
+    )
+    known = before.versions.get(version_of(pairs))
+    watermark = known.watermark if known is not None else None
+    if recorded:
+        watermark = max(now, watermark or now)
+    return VersionState(pairs=pairs, watermark=watermark, ticked_at=now)
+
+
+def _record(
     services: Services, plan: Plan, states: Mapping[str, TriggerState], failures: _Failures
-) -> list[Submission]:
-    """Record what is planned, and how far each trigger came, before the common watermark moves.
+) -> tuple[list[Submission], bool]:
+    """Record what is planned, and how far each trigger came.
 
     A trigger that meets an unexpected error gets a watermark of its own, so that the next tick retries its occurrence.
     The others go on.
+
+    Returns:
+        What was claimed, and whether the common watermark may move: everything up to now is recorded, or is behind
+        its trigger's own watermark.
     """
+    for name, error in plan.failures.items():
+        failures.keep(error, trigger=name)
     claimed: list[Submission] = []
-    watermarks = dict(plan.watermarks)
-    failed: set[str] = set()
+    retried: dict[str, datetime] = {}
+
+    def retry(event: ScheduleEvent) -> None:
+        before = event.time - timedelta.resolution
+        retried[event.trigger] = min(before, retried.get(event.trigger, before))
+
     for event in plan.run:
-        if event.trigger in failed:
+        if event.trigger in retried:
             continue
-        with failures.kept() as outcome:
+        with failures.kept(trigger=event.trigger) as part:
             result = accept(services, event)
             if isinstance(result, Submission):
                 claimed.append(result)
         if failures.ledger is not None:
-            return claimed
-        if outcome.failed:
-            failed.add(event.trigger)
-            watermarks[event.trigger] = event.time - timedelta(microseconds=1)
-    with failures.kept():
-        skip(services, plan.skip)
-        services.ledger.triggers.move_watermarks(watermarks, states)
-    return claimed
+            return claimed, False
+        if part.failed:
+            retry(event)
+    for event in _skip(services, plan.skip, failures):
+        retry(event)
+    if failures.ledger is not None:
+        return claimed, False
+    with failures.kept() as part:
+        services.ledger.triggers.move_watermarks({**plan.watermarks, **retried}, states)
+    return claimed, failures.ledger is None and not part.failed
+
+
+def _skip(
+    services: Services, missed: Sequence[tuple[ScheduleEvent, str]], failures: _Failures
+) -> Iterator[ScheduleEvent]:
+    """Record missed occurrences as skipped, many at once. Yield those that met an unexpected error."""
+    for batch in batched(missed, SKIPPED_AT_ONCE, strict=False):
+        try:
+            skip(services, batch)
+        except Unavailable as error:
+            failures.keep(error)
+            return
+        except Exception:  # noqa: BLE001 — it comes again for the one that it is about
+            for event, reason in batch:
+                with failures.kept(trigger=event.trigger) as part:
+                    skip(services, [(event, reason)])
+                if part.failed:
+                    yield event
 
 
 def _send(
@@ -133,7 +199,7 @@ def _send(
 
 @dataclass(slots=True)
 class _Part:
-    """Whether a part of the tick met an unexpected error."""
+    """Whether a part of the tick failed, so that it must be done again."""
 
     failed: bool = False
 
@@ -147,26 +213,42 @@ class _Failures:
         self._others: list[Exception] = []
 
     @contextmanager
-    def kept(self) -> Iterator[_Part]:
-        """Keep what a part of the tick raises."""
+    def kept(self, *, trigger: str | None = None) -> Iterator[_Part]:
+        """Keep what a part of the tick raises. The part may be about one trigger."""
         part = _Part()
         try:
             yield part
-        except Unavailable as error:
-            self.ledger = self.ledger or error
-        except LedgerError as error:
-            # The event's row exists, and it was edited. Nothing is missed, and nothing can be done here.
-            log_decision(
-                logger,
-                Action.ROW_UNREADABLE,
-                f"a row of the ledger cannot be read: {error}",
-                level=logging.ERROR,
-            )
-        except ExceptionGroup as group:
-            self._others += [one for one in group.exceptions if isinstance(one, Exception)]
         except Exception as error:  # noqa: BLE001 — kept, and raised when the others are done
-            part.failed = True
-            self._others.append(error)
+            part.failed = self.keep(error, trigger=trigger)
+
+    def keep(self, error: Exception, *, trigger: str | None = None) -> bool:
+        """Keep an error. Return whether what raised it must be done again."""
+        match error:
+            case Unavailable():
+                self.ledger = self.ledger or error
+            case ExceptionGroup():
+                self._others += [one for one in error.exceptions if isinstance(one, Exception)]
+            case LedgerError() if not isinstance(error, TriggerUnreadable):
+                # The event's row exists, and it was edited. Nothing is missed, and nothing can be done here.
+                log_decision(
+                    logger,
+                    Action.ROW_UNREADABLE,
+                    f"a row of the ledger cannot be read: {error}",
+                    {"trigger": trigger},
+                    level=logging.ERROR,
+                )
+                return False
+            case _:
+                self._others.append(error)
+                if trigger is not None:
+                    log_decision(
+                        logger,
+                        Action.TRIGGER_FAILED,
+                        f"trigger {trigger} failed, and the next tick retries: {error!r}",
+                        {"trigger": trigger},
+                        level=logging.ERROR,
+                    )
+        return True
 
     def raise_all(self) -> None:
         """Raise what was kept: an unavailable ledger as itself, all other errors together."""

@@ -5,9 +5,10 @@ The first call imports the package and opens the connection. Nothing touches the
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from http.client import HTTPException
 from typing import TYPE_CHECKING, Any
 
@@ -111,16 +112,27 @@ class AzureTable:
         self, start: str, end: str, *, limit: int = PAGE_ROWS, continuation: str | None = None
     ) -> Page:
         """See `Table.page`."""
+        # The service's own continuation tokens end with this call: one that it refuses later would stop the reader.
+        begin = "RowKey ge @begin" if continuation is None else "RowKey gt @begin"
+        query = f"PartitionKey eq @partition and {begin} and RowKey lt @end"
+        keys = {"partition": PARTITION, "begin": continuation or start, "end": end}
+        dates: list[str | None] = []
 
         def read(client: TableClient) -> Page:
             pages = client.query_entities(
-                "PartitionKey eq @partition and RowKey ge @start and RowKey lt @end",
-                parameters={"partition": PARTITION, "start": start, "end": end},
+                query,
+                parameters=keys,
                 results_per_page=min(limit, PAGE_ROWS),
-            ).by_page(json.loads(continuation) if continuation else None)
-            rows = [_decode(entity) for entity in next(pages, ())]
-            token = getattr(pages, "continuation_token", None)
-            return Page(rows, json.dumps(token) if token else None)
+                raw_response_hook=lambda answer: dates.append(
+                    answer.http_response.headers.get("Date")
+                ),
+            ).by_page()
+            rows: list[Row] = []
+            more = True
+            while more and not rows:
+                rows = [_decode(entity) for entity in next(pages, ())]
+                more = bool(getattr(pages, "continuation_token", None))
+            return Page(rows, rows[-1].key if more else None, _date(dates[-1] if dates else None))
 
         return self._call(read)
 
@@ -194,8 +206,11 @@ def _encode(operation: Operation) -> tuple[Any, ...]:
     match operation:
         case Insert(values=values):
             return ("create", {**entity, **values})
-        case Delete():
+        case Delete(etag=None):
             return ("delete", entity)
+        case Delete(etag=etag):
+            unchanged = {"etag": etag, "match_condition": MatchConditions.IfNotModified}
+            return ("delete", entity, unchanged)
         case Merge(values=values, etag=None):
             return ("upsert", {**entity, **values}, {"mode": UpdateMode.MERGE})
         case Merge(values=values, etag=etag):
@@ -215,6 +230,14 @@ def _decode(entity: TableEntity) -> Row:
         name: value for name, value in entity.items() if name not in {"PartitionKey", "RowKey"}
     }
     return Row(entity["RowKey"], values, str(entity.metadata["etag"]))
+
+
+def _date(header: str | None) -> datetime | None:
+    """Read a `Date` header. The client has already refused an answer whose header is no date."""
+    if header is None:
+        return None
+    date = parsedate_to_datetime(header)
+    return date.replace(tzinfo=date.tzinfo or UTC)
 
 
 def _code(error: Exception) -> str:

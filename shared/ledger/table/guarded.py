@@ -20,6 +20,10 @@ WRITE_TRIES = 6
 """How often the ledger tries a write before it counts as unavailable. The client below retries on its own, too."""
 
 
+_FAILED_READS = (TableUnavailable, RowRefused, RowConflict)
+"""There is no remedy for any of them. The service answers a read with a conflict if, say, the account is missing."""
+
+
 class GuardedTable:
     """A table whose failed reads are `LedgerUnavailable`.
 
@@ -65,7 +69,7 @@ class GuardedTable:
         """
         try:
             return self._table.get(key)
-        except TableUnavailable as error:
+        except _FAILED_READS as error:
             raise unavailable(error) from error
 
     def page(
@@ -78,7 +82,7 @@ class GuardedTable:
         """
         try:
             return self._table.page(start, end, limit=limit, continuation=continuation)
-        except TableUnavailable as error:
+        except _FAILED_READS as error:
             raise unavailable(error) from error
 
     def range(self, start: str, end: str) -> Iterator[Row]:
@@ -87,10 +91,19 @@ class GuardedTable:
         Raises:
             LedgerUnavailable: The table did not answer.
         """
+        for page in self.pages(start, end):
+            yield from page.rows
+
+    def pages(self, start: str, end: str) -> Iterator[Page]:
+        """Yield all pages of the rows with `start <= key < end`.
+
+        Raises:
+            LedgerUnavailable: The table did not answer.
+        """
         continuation: str | None = None
         while True:
             page = self.page(start, end, continuation=continuation)
-            yield from page.rows
+            yield page
             continuation = page.continuation
             if continuation is None:
                 return

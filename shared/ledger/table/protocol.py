@@ -4,7 +4,8 @@
 
 - A transaction is carried out as a whole or not at all.
 - Two operations on one row key are refused.
-- Inserting a row that exists fails the transaction. So does merging with another etag, or deleting a missing row.
+- Inserting a row that exists fails the transaction. So does merging or deleting with another
+  etag, or deleting a missing row.
 - A transaction that raised `TableUnavailable` may have been carried out.
 """
 
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 type Value = str | int | bool | bytes
@@ -68,6 +70,8 @@ class Delete:
 
     key: str
     """The row's key."""
+    etag: str | None = None
+    """The etag that the row must have. None: any."""
 
 
 type Operation = Insert | Merge | Delete
@@ -90,9 +94,11 @@ class Page:
     """A page of rows."""
 
     rows: Sequence[Row]
-    """The rows, in the order of their keys. A page may be empty and still have a continuation."""
+    """The rows, in the order of their keys."""
     continuation: str | None
-    """Leads to the next page. None: this is the last one."""
+    """The key of the last row, after which the next page begins. None: this is the last page."""
+    date: datetime | None = None
+    """The service's own time, from its answer. None: the answer did not say it."""
 
 
 class Table(Protocol):
@@ -115,6 +121,7 @@ class Table(Protocol):
         """Return a row, or None if there is no such row.
 
         Raises:
+            RowRefused: The service refuses the key. A retry cannot help.
             TableUnavailable: The service did not answer.
         """
         ...
@@ -128,9 +135,10 @@ class Table(Protocol):
             start: The first key of the range.
             end: The first key after the range.
             limit: The most rows to return. More than 1,000 are never returned.
-            continuation: The continuation of the last page. None: begin at the start.
+            continuation: The key after which the page begins. None: begin at the start.
 
         Raises:
+            RowRefused: The service refuses the range or the key. A retry cannot help.
             TableUnavailable: The service did not answer.
         """
         ...

@@ -11,9 +11,10 @@ import pytest
 
 from local.testing.app import NOON
 from local.testing.memory_table import Fault
-from shared.core.errors import LedgerError, LedgerUnavailable
+from shared.core.errors import LedgerUnavailable, TriggerUnreadable
 from shared.core.trigger_state import Registration, TriggerState
 from shared.ledger.ledger import Ledger
+from shared.ledger.rows import registration_key
 from shared.ledger.table.protocol import Insert, Merge, Table
 from tests.examples import keys, registration
 
@@ -108,15 +109,14 @@ def test_a_watermark_that_another_instance_set_meanwhile_is_not_removed(
     assert (states["a"].watermark, states["b"].watermark) == (NOON, NOON)
 
 
-def test_a_new_registration_removes_the_watermark(make_table: MakeTable) -> None:
+def test_a_registration_with_another_source_key_has_a_watermark_of_its_own(
+    make_table: MakeTable,
+) -> None:
     ledger = Ledger(make_table())
     ledger.triggers.move_watermarks({"a": NOON}, ledger.triggers.register_all([registration("a")]))
     moved = replace(registration("a"), source_key="another source")
     assert ledger.triggers.register_all([moved])["a"].watermark is None
-    known = ledger.triggers.get("a")
-    assert known is not None
-    assert (known.source_key, known.watermark) == ("another source", None)
-    assert ledger.triggers.get("b") is None
+    assert ledger.triggers.register_all([registration("a")])["a"].watermark == NOON
 
 
 def test_a_table_that_does_not_answer_fails_a_registration(make_table: MakeTable) -> None:
@@ -134,6 +134,7 @@ def test_states_are_read_without_a_registration(make_table: MakeTable) -> None:
     states = ledger.triggers.read_states([registration("known", hour=1), registration("new")])
     assert states["known"] == known
     assert (states["new"].registered_at, states["new"].enabled) == (NOON, None)
+    assert (states["known"].is_registered, states["new"].is_registered) == (True, False)
     assert keys(table) == ["trigger"]
 
 
@@ -150,7 +151,7 @@ def test_an_override_whose_answer_was_lost_or_doubled_is_recorded_once(
     table = make_table(lambda call: left.pop() if call == "transact" and left else None)
     after = Ledger(table).triggers.override(registration(), off)
     assert after.disabled_periods == ((NOON, None),)
-    found = Ledger(make_table()).triggers.get("nightly")
+    found = Ledger(make_table()).triggers.read_states([registration()])["nightly"]
     assert found == after
     assert (found.enabled, found.overridden_by) == (False, "ada")
 
@@ -158,18 +159,27 @@ def test_an_override_whose_answer_was_lost_or_doubled_is_recorded_once(
 def test_an_override_of_a_new_trigger_registers_it(make_table: MakeTable) -> None:
     ledger = Ledger(make_table())
     ledger.triggers.override(registration(), off)
-    found = ledger.triggers.get("nightly")
-    assert found is not None
-    assert (found.registered_at, found.enabled) == (NOON, False)
+    found = ledger.triggers.read_states([registration()])["nightly"]
+    assert (found.is_registered, found.registered_at, found.enabled) == (True, NOON, False)
 
 
-def test_a_row_that_cannot_be_read_is_left_out_of_many_and_an_error_for_one(
-    make_table: MakeTable,
+@pytest.mark.parametrize(
+    ("key", "values"),
+    [
+        ("trigger:a", {"enabled_at": "yesterday"}),
+        (registration_key("a", "schedule x"), {"registered_at": "yesterday"}),
+    ],
+)
+def test_a_row_that_cannot_be_read_is_an_error_of_its_trigger(
+    make_table: MakeTable, key: str, values: dict[str, str]
 ) -> None:
     table = make_table()
     ledger = Ledger(table)
-    ledger.triggers.register_all([registration("a"), registration("b")])
-    table.transact([Merge("trigger:a", {"registered_at": "yesterday"})])
-    assert list(ledger.triggers.register_all([registration("a"), registration("b")])) == ["b"]
-    with pytest.raises(LedgerError, match="trigger:a cannot be read"):
-        ledger.triggers.get("a")
+    both = [registration("a"), registration("b")]
+    ledger.triggers.register_all(both)
+    table.transact([Merge(key, values)])
+    for states in (ledger.triggers.register_all(both), ledger.triggers.read_states(both)):
+        assert f"{key} cannot be read" in str(states["a"].error)
+        assert states["b"].error is None
+    with pytest.raises(TriggerUnreadable, match=f"{key} cannot be read"):
+        ledger.triggers.register(registration("a"), past_cache=True)

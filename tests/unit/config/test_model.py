@@ -15,18 +15,18 @@ NOW = datetime(2027, 3, 27, 1, 30, 20, tzinfo=UTC)
 @pytest.mark.parametrize(
     ("body", "cutoff", "watermark"),
     [
-        ("http: {}", NOW - timedelta(minutes=15), None),
-        ("blob: {datastore: ds}", NOW - timedelta(minutes=15), None),
+        ("http: {}", NOW - timedelta(hours=2), None),
+        ("blob: {datastore: ds}", NOW - timedelta(hours=2), None),
         ("blob: {datastore: ds, start: beginning}", None, None),
         (
             "blob: {datastore: ds, start: 2027-01-01T00:00:00Z}",
             datetime(2027, 1, 1, tzinfo=UTC),
             None,
         ),
-        ("schedule: {frequency: day}", NOW - timedelta(minutes=15), None),
+        ("schedule: {frequency: day}", NOW - timedelta(hours=2), None),
         (
             "schedule: {frequency: day, run_at_start: true}",
-            NOW - timedelta(minutes=15),
+            NOW - timedelta(hours=2),
             NOW.replace(second=0) - timedelta.resolution,
         ),
     ],

@@ -19,6 +19,7 @@ def state(**changes: object) -> TriggerState:
         "name": "t",
         "source_key": "schedule x",
         "registered_at": NOON,
+        "seen_at": NOON,
         "cutoff": NOON - timedelta(minutes=15),
     }
     return TriggerState(**{**fields, **changes})  # type: ignore[arg-type]  # tests name real fields

@@ -132,7 +132,7 @@ def test_a_folder_marker_is_ignored(make_bench: MakeBench) -> None:
 def test_a_blob_older_than_the_cutoff_starts_nothing(make_bench: MakeBench) -> None:
     bench = make_bench(NEW_DATA)
     bench.blobs.put("incoming/old.csv", bench.clock)
-    bench.clock.advance(minutes=16)
+    bench.clock.advance(minutes=121)
     result = start(bench, "incoming/old.csv")
     assert isinstance(result, Ignored)
     assert "cutoff" in result.reason

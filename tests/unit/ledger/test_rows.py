@@ -118,13 +118,6 @@ def test_log_keys_sort_the_newest_first(one: datetime, other: datetime) -> None:
     assert len(keys[0]) == len(keys[1])
 
 
-def test_a_range_after_a_row_leaves_it_out_and_keeps_the_next() -> None:
-    key = rows.log_key(submission(1))
-    following = rows.log_key(submission(1, created=NOON - timedelta(microseconds=1)))
-    assert key < str(rows.after(key)) <= following
-    assert rows.after(None) is None
-
-
 @pytest.mark.parametrize(
     ("due", "overdue"),
     [(NOON - LEASE, False), (NOON - LEASE - timedelta(seconds=1), True), (None, True)],

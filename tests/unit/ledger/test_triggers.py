@@ -7,11 +7,11 @@ from shared.ledger.ledger import Ledger
 from tests.examples import registration
 
 
-def test_the_row_of_a_trigger_is_read_every_30_seconds() -> None:
+def test_the_rows_of_a_trigger_are_read_every_30_seconds() -> None:
     table = MemoryTable()
     time = [100.0]
     ledger = Ledger(table, monotonic=lambda: time[0])
     for seconds in (0, 29, 1, 29, 1):
         time[0] += seconds
         ledger.triggers.register(registration())
-    assert table.calls["get"] == 3
+    assert table.calls["get"] == 3 * 2

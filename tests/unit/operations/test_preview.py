@@ -105,7 +105,7 @@ def test_a_request_without_a_key_has_no_submission_yet(make_bench: MakeBench) ->
         ),
         (
             "hourly",
-            ScheduleEvent(trigger="hourly", time=NOON - timedelta(hours=1)),
+            ScheduleEvent(trigger="hourly", time=NOON - timedelta(hours=3)),
             "start",
             "before the trigger's cutoff",
         ),

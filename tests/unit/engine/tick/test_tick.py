@@ -215,7 +215,7 @@ def test_an_idle_tick_with_1000_triggers_takes_few_storage_calls(tmp_path: Path)
     before = found.table.calls.copy()
     found.clock.advance(minutes=1)
     found.app.tick()
-    assert found.table.calls - before == {"get": 1, "page": 4, "transact": 1}
+    assert found.table.calls - before == {"page": 5, "transact": 1}
 
 
 # Threads would make thousands of ticks slow on a busy machine, and the law does not depend on them.
@@ -251,7 +251,8 @@ def test_a_tick_records_when_it_was(make_bench: MakeBench) -> None:
     bench = make_bench(EVERY_15)
     bench.app.tick()
     tick = bench.app.services.ledger.tick.read()
-    assert (tick.last, tick.watermark) == (NOON, NOON)
+    assert tick.last == NOON
+    assert [one.watermark for one in tick.versions.values()] == [NOON]
     assert NOON.tzinfo is UTC
 
 
@@ -266,7 +267,8 @@ def test_a_trigger_with_an_edited_row_does_not_stop_the_others(
 ) -> None:
     bench = make_bench(TWO)
     bench.app.tick()
-    bench.table.transact([Merge("trigger:first", {"registered_at": "yesterday"})])
+    (key,) = [row.key for row in bench.table.page("trigger:first:", "trigger:first;").rows]
+    bench.table.transact([Merge(key, {"registered_at": "yesterday"})])
     bench.clock.advance(minutes=30)
     bench.app.tick()
     assert [found.trigger for found in bench.submissions()] == ["second"]

@@ -1,0 +1,46 @@
+"""What a process has cached of a trigger never makes it ignore an event."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from local.testing.app import Bench
+from shared.core.events import BlobNotification, Ignored
+from shared.core.submissions import Submission
+from shared.operations.submissions import start
+from shared.operations.triggers import override
+
+type MakeBench = Callable[..., Bench]
+
+NEW_DATA = "new-data: {pipeline: scoring, blob: {datastore: lake, path: incoming}}\n"
+
+
+def upload(bench: Bench, name: str, *, at: Bench | None = None) -> Submission | Ignored:
+    path = f"incoming/{name}"
+    bench.blobs.put(path, bench.clock)
+    notification = BlobNotification(trigger="new-data", container="data", path=path)
+    return start((at or bench).app.services, notification)
+
+
+@pytest.mark.parametrize("seconds", [0, 1, 29, 31])
+def test_an_upload_right_after_another_instance_enabled_the_trigger_starts_its_run(
+    make_bench: MakeBench, seconds: int
+) -> None:
+    bench = make_bench(NEW_DATA)
+    other = bench.restarted()
+    override(bench.app.services, "new-data", False)
+    assert isinstance(upload(bench, "a", at=other), Ignored)
+    bench.clock.advance(seconds=5)
+    override(bench.app.services, "new-data", True)
+    bench.clock.advance(seconds=seconds)
+    assert isinstance(upload(bench, "b", at=other), Submission)
+
+
+def test_an_event_that_the_state_lets_through_reads_nothing_more(make_bench: MakeBench) -> None:
+    bench = make_bench(NEW_DATA)
+    upload(bench, "a")
+    before = bench.table.calls.copy()
+    upload(bench, "b")
+    assert bench.table.calls - before == {"transact": 2}
