@@ -41,6 +41,16 @@ class Registration:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OwnWatermark:
+    """Where a trigger is that is behind the common watermark of the ticks."""
+
+    time: datetime
+    """Up to where the trigger's occurrences are recorded."""
+    catch_up_from: datetime | None = None
+    """The start of the catch-up window when the trigger fell behind. What was within that window is not given up."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TriggerState:
     """What the ledger knows of a trigger."""
 
@@ -60,6 +70,8 @@ class TriggerState:
     """When a person last enabled the trigger. Nothing that a schedule missed before is caught up."""
     watermark: datetime | None = None
     """Up to where the trigger's occurrences are recorded, if that is behind the common watermark of the ticks."""
+    catch_up_from: datetime | None = None
+    """The start of the catch-up window when the trigger fell behind, if it is behind."""
     overridden_at: datetime | None = None
     """When a person last changed the override."""
     overridden_by: str | None = None
@@ -83,6 +95,13 @@ class TriggerState:
     def pair(self) -> bytes:
         """The digest of the trigger together with what it starts from."""
         return digest_pair(self.name, self.source_key)
+
+    @property
+    def own_watermark(self) -> OwnWatermark | None:
+        """Where the trigger is, if that is behind the common watermark of the ticks."""
+        if self.watermark is None:
+            return None
+        return OwnWatermark(time=self.watermark, catch_up_from=self.catch_up_from)
 
     @property
     def anchor(self) -> datetime:

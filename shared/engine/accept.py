@@ -15,6 +15,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from shared.config.model import BlobSource, ScheduleSource, Trigger
+from shared.core.clocks import CLOCK_TOLERANCE
 from shared.core.decisions import RUN_NOW, with_decision
 from shared.core.errors import (
     BodyTooLarge,
@@ -42,6 +43,7 @@ from shared.core.times import print_instant
 from shared.core.transitions import lease
 from shared.engine.render import render_body
 from shared.engine.services import Services
+from shared.ledger.triggers import TRIGGER_CACHE
 from shared.schedules.schedule import delay
 
 logger = logging.getLogger(__name__)
@@ -159,19 +161,29 @@ def read_blob(
 def _admit(
     services: Services, trigger: Trigger, event: Event, decision: Decision | None
 ) -> Event | Ignored:
-    """Return the event, or why the trigger's state keeps it from starting anything.
-
-    An event is ignored only for what the ledger says now: another instance may have just enabled the trigger.
-    """
-    registration = trigger.registration(services.clock())
+    """Return the event, or why the trigger's state keeps it from starting anything."""
+    now = services.clock()
+    registration = trigger.registration(now)
 
     def reason_to_ignore(*, past_cache: bool) -> Ignored | None:
         state = services.ledger.triggers.register(registration, past_cache=past_cache)
         run_now = _is_run_now(decision)
         return state.reason_to_ignore(event, enabled_in_file=trigger.enabled, run_now=run_now)
 
-    ignored = reason_to_ignore(past_cache=False) and reason_to_ignore(past_cache=True)
+    ignored = reason_to_ignore(past_cache=False)
+    if ignored is not None and _may_be_newer_than_cache(event, decision, now):
+        ignored = reason_to_ignore(past_cache=True)
     return ignored or event
+
+
+def _may_be_newer_than_cache(event: Event, decision: Decision | None, now: datetime) -> bool:
+    """Return whether another instance may have enabled the trigger before the event, and this one not know it yet.
+
+    A tick has just read the states of all triggers.
+    """
+    if isinstance(event, ScheduleEvent) and decision is None:
+        return False
+    return decision is not None or now - event.time < TRIGGER_CACHE + CLOCK_TOLERANCE
 
 
 def _claim(

@@ -69,7 +69,7 @@ class DueRows:
         Raises:
             LedgerUnavailable: The table did not answer.
         """
-        # A position that is no key, because the row was edited, could be refused for ever. The walk begins anew then.
+        # A position that is no key, because the row was edited, would always be refused. The walk begins anew then.
         after = position if _SUBMISSION_KEY.fullmatch(position) else None
         page = self._table.page("sub:", "sub;", limit=limit, continuation=after)
         for row in page.rows:

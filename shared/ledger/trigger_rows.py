@@ -12,7 +12,7 @@ from datetime import datetime
 
 from shared.core.errors import TriggerUnreadable
 from shared.core.times import print_instant, read_instant
-from shared.core.trigger_state import Registration, TriggerState
+from shared.core.trigger_state import OwnWatermark, Registration, TriggerState
 from shared.ledger import rows
 from shared.ledger.table.protocol import Row, Value
 
@@ -28,7 +28,15 @@ def encode_registration(state: TriggerState) -> dict[str, Value]:
         "registered_at": print_instant(state.registered_at),
         "seen_at": print_instant(state.seen_at),
         "cutoff": rows.print_optional(state.cutoff),
-        "watermark": rows.print_optional(state.watermark),
+        **encode_watermark(state.own_watermark),
+    }
+
+
+def encode_watermark(own: OwnWatermark | None) -> dict[str, Value]:
+    """Return the properties that say where a trigger is that is behind, or that it no longer is."""
+    return {
+        "watermark": rows.print_optional(own.time if own else None),
+        "catch_up_from": rows.print_optional(own.catch_up_from if own else None),
     }
 
 
@@ -99,6 +107,7 @@ def _read_registration(state: TriggerState, row: Row) -> TriggerState:
         seen_at=_moment(read_instant(str(row.values["seen_at"]))),
         cutoff=rows.read_optional(row.values.get("cutoff")),
         watermark=_moment(rows.read_optional(row.values.get("watermark"))),
+        catch_up_from=_moment(rows.read_optional(row.values.get("catch_up_from"))),
         etag=row.etag,
     )
 

@@ -15,7 +15,7 @@ from shared.core.clocks import is_ahead
 from shared.core.errors import TriggerUnreadable
 from shared.core.telemetry import Action, log_decision
 from shared.core.times import print_instant
-from shared.core.trigger_state import Registration, TriggerState
+from shared.core.trigger_state import OwnWatermark, Registration, TriggerState
 from shared.ledger import rows
 from shared.ledger.table.guarded import WRITE_TRIES, GuardedTable, unavailable
 from shared.ledger.table.protocol import (
@@ -32,6 +32,7 @@ from shared.ledger.trigger_rows import (
     decode_state,
     encode_decision,
     encode_registration,
+    encode_watermark,
     new_state,
     unreadable_state,
 )
@@ -177,7 +178,7 @@ class TriggerRows:
         raise unavailable(failure)
 
     def move_watermarks(
-        self, watermarks: Mapping[str, datetime | None], states: Mapping[str, TriggerState]
+        self, watermarks: Mapping[str, OwnWatermark | None], states: Mapping[str, TriggerState]
     ) -> None:
         """Record the own watermarks of triggers that are behind the common one, or that they have none any more.
 
@@ -188,7 +189,7 @@ class TriggerRows:
         Raises:
             LedgerUnavailable: Some are not recorded. Do not move the common watermark.
         """
-        changes = [_watermark(time, states[name]) for name, time in watermarks.items()]
+        changes = [_watermark(own, states[name]) for name, own in watermarks.items()]
         for batch in _batches(changes):
             try:
                 self._table.transact(batch)
@@ -312,6 +313,7 @@ def _registered_anew(state: TriggerState, registration: Registration) -> Trigger
         seen_at=fresh.seen_at,
         cutoff=fresh.cutoff,
         watermark=fresh.watermark,
+        catch_up_from=None,
     )
 
 
@@ -331,10 +333,8 @@ def _registration(state: TriggerState) -> Operation:
     return Insert(_key(state), values)
 
 
-def _watermark(time: datetime | None, state: TriggerState) -> Merge:
-    return Merge(
-        _key(state), {"watermark": rows.print_optional(time)}, None if time else state.etag
-    )
+def _watermark(own: OwnWatermark | None, state: TriggerState) -> Merge:
+    return Merge(_key(state), encode_watermark(own), None if own else state.etag)
 
 
 def _with_etags(states: Iterable[TriggerState], etags: Iterable[str]) -> list[TriggerState]:

@@ -20,7 +20,7 @@ from itertools import chain
 from shared.config.model import Config, ScheduleSource
 from shared.core.events import ScheduleEvent
 from shared.core.times import print_duration, print_instant
-from shared.core.trigger_state import TriggerState
+from shared.core.trigger_state import OwnWatermark, TriggerState
 from shared.schedules.schedule import CatchUpPolicy
 
 ON_TIME = timedelta(minutes=2)
@@ -37,6 +37,8 @@ SKIPS_PER_TICK = 2000
 class _Progress:
     """How far the ticks have come with one trigger."""
 
+    source: ScheduleSource
+    """Its schedule."""
     state: TriggerState
     """What the ledger knows of it."""
     common: datetime | None
@@ -50,14 +52,27 @@ class _Progress:
         anchor = self.state.anchor
         return self.state.watermark or max(self.common or anchor, anchor)
 
-    def own_after(self, reached: datetime) -> datetime | None:
+    def in_window(self, time: datetime) -> bool:
+        """Return whether a missed occurrence may still run.
+
+        The window counts from now. What was within it when the trigger fell behind stays within it.
+        """
+        window, start = self.source.catch_up.window, self.state.catch_up_from
+        return time >= self.now - window or (start is not None and start <= time <= start + window)
+
+    def own_after(self, reached: datetime) -> OwnWatermark | None:
         """Return the watermark of its own that it needs once it is recorded up to an instant.
 
         None: the common watermark, as this tick leaves it, says no more than is true. If the clock of this tick is
         behind, the common one is later than what this tick reached.
         """
         recorded = max(self.recorded, reached)
-        return recorded if recorded < max(self.common or self.now, self.now) else None
+        if recorded >= max(self.common or self.now, self.now):
+            return None
+        window, start = self.source.catch_up.window, self.state.catch_up_from
+        if reached < self.now and (start is None or start + window < recorded):
+            start = self.now - window
+        return OwnWatermark(time=recorded, catch_up_from=start)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -68,7 +83,7 @@ class Plan:
     """Occurrences that run, each trigger's in order."""
     skip: list[tuple[ScheduleEvent, str]] = field(default_factory=list)
     """Missed occurrences that are skipped, each with the reason."""
-    watermarks: dict[str, datetime | None] = field(default_factory=dict)
+    watermarks: dict[str, OwnWatermark | None] = field(default_factory=dict)
     """The own watermark of each trigger that is behind, or None for a trigger that no longer is."""
     failures: dict[str, Exception] = field(default_factory=dict)
     """What went wrong with planning a trigger."""
@@ -76,13 +91,13 @@ class Plan:
     def move(self, progress: _Progress, reached: datetime) -> None:
         """Record that everything up to an instant is recorded of a trigger."""
         watermark = progress.own_after(reached)
-        if watermark != progress.state.watermark:
+        if watermark != progress.state.own_watermark:
             self.watermarks[progress.state.name] = watermark
 
     def stay(self, progress: _Progress) -> None:
         """Leave a trigger where it is, although the common watermark moves on."""
         if progress.state.watermark is None:
-            self.watermarks[progress.state.name] = progress.recorded
+            self.watermarks[progress.state.name] = OwnWatermark(time=progress.recorded)
 
     @contextmanager
     def one_trigger(self, progress: _Progress) -> Iterator[None]:
@@ -115,12 +130,12 @@ def plan_occurrences(
         source, state = trigger.source, states.get(trigger.name)
         if not isinstance(source, ScheduleSource) or state is None:
             continue
-        progress = _Progress(state=state, common=common(state.pair), now=now)
+        progress = _Progress(source=source, state=state, common=common(state.pair), now=now)
         with plan.one_trigger(progress):
             if state.error is not None:
                 plan.stay(progress)
                 continue
-            pending = _Pending.of(source, progress)
+            pending = _Pending.of(progress)
             if pending is not None and not state.is_enabled(enabled_in_file=trigger.enabled):
                 # Nothing of a disabled period is caught up. Only the newest goes to `accept`, which logs it as ignored.
                 plan.run += pending.events(pending.on_time()[:1])
@@ -146,8 +161,6 @@ def plan_occurrences(
 class _Pending:
     """A trigger's occurrences that are due and not known to be recorded."""
 
-    source: ScheduleSource
-    """The schedule."""
     progress: _Progress
     """How far the ticks have come with the trigger."""
     first: datetime
@@ -158,9 +171,9 @@ class _Pending:
     """They are all later than this."""
 
     @classmethod
-    def of(cls, source: ScheduleSource, progress: _Progress) -> _Pending | None:
+    def of(cls, progress: _Progress) -> _Pending | None:
         """Return them, or None if there is none."""
-        schedule, state, now = source.schedule, progress.state, progress.now
+        schedule, state, now = progress.source.schedule, progress.state, progress.now
         watermark = progress.recorded
         if state.enabled_at is not None:
             watermark = max(watermark, state.enabled_at)
@@ -176,7 +189,6 @@ class _Pending:
         if first is None:
             return None
         return cls(
-            source=source,
             progress=progress,
             first=first,
             times=chain((first,), times),
@@ -194,14 +206,12 @@ class _Pending:
         Returns:
             Up to where its occurrences are recorded then.
         """
-        catch_up, now = self.source.catch_up, self.progress.now
-        oldest = now - catch_up.window
-        in_order = catch_up.policy is CatchUpPolicy.ALL
-        at_once = [] if in_order else self._at_once(oldest)
+        in_order = self.progress.source.catch_up.policy is CatchUpPolicy.ALL
+        at_once = [] if in_order else self._at_once()
         plan.run += self.events(at_once)
         last = self.after
         for time in self.times:
-            if in_order and time >= oldest:
+            if in_order and self.progress.in_window(time):
                 if self._is_missed(time):
                     if runs == 0:
                         return last
@@ -211,10 +221,10 @@ class _Pending:
                 if skips == 0:
                     return last
                 skips -= 1
-                reason = self._reason(time, oldest, at_once)
+                reason = self._reason(time, at_once)
                 plan.skip += [(event, reason) for event in self.events([time])]
             last = time
-        return now
+        return self.progress.now
 
     def on_time(self) -> list[datetime]:
         """Return those that are not missed."""
@@ -222,22 +232,22 @@ class _Pending:
 
     def events(self, times: Iterable[datetime]) -> Iterator[ScheduleEvent]:
         """Yield occurrences as events."""
-        state = self.progress.state
+        source, state = self.progress.source, self.progress.state
         for time in times:
-            yield schedule_event(state.name, self.source, time, anchor=state.anchor)
+            yield schedule_event(state.name, source, time, anchor=state.anchor)
 
-    def _at_once(self, oldest: datetime) -> list[datetime]:
+    def _at_once(self) -> list[datetime]:
         """Return those that run now, however many others are skipped: those on time, else the newest."""
         found = self.on_time()
-        newest = next(iter(self._recent()), self.first)
-        if not found and self.source.catch_up.policy is CatchUpPolicy.LATEST and newest >= oldest:
-            found = [newest]
+        if not found and self.progress.source.catch_up.policy is CatchUpPolicy.LATEST:
+            newest = next(iter(self._recent()), self.first)
+            found = [newest] if self.progress.in_window(newest) else []
         return found
 
     def _recent(self) -> Iterator[datetime]:
         """Yield the newest, and all that are on time, newest first."""
-        anchor, now = self.progress.state.anchor, self.progress.now
-        backwards = self.source.schedule.backwards(anchor=anchor, until=now)
+        schedule, anchor = self.progress.source.schedule, self.progress.state.anchor
+        backwards = schedule.backwards(anchor=anchor, until=self.progress.now)
         for time in backwards:
             if time <= self.after:
                 return
@@ -248,11 +258,11 @@ class _Pending:
     def _is_missed(self, time: datetime) -> bool:
         return self.progress.now - time > ON_TIME
 
-    def _reason(self, time: datetime, oldest: datetime, at_once: list[datetime]) -> str:
-        catch_up = self.source.catch_up
+    def _reason(self, time: datetime, at_once: list[datetime]) -> str:
+        catch_up = self.progress.source.catch_up
         if catch_up.policy is CatchUpPolicy.NONE:
             return f"missed by more than {print_duration(ON_TIME)}, and catch_up is none"
-        if time < oldest:
+        if not self.progress.in_window(time):
             return f"missed by more than catch_up_window ({print_duration(catch_up.window)})"
         newest = f", of {print_instant(max(at_once))}," if at_once else ""
         return f"missed, and a later occurrence{newest} runs instead (catch_up is latest)"

@@ -20,7 +20,7 @@ from shared.core.errors import LedgerError, TriggerUnreadable, Unavailable
 from shared.core.events import ScheduleEvent
 from shared.core.submissions import Submission
 from shared.core.telemetry import Action, log_decision
-from shared.core.trigger_state import TriggerState, digest_pair
+from shared.core.trigger_state import OwnWatermark, TriggerState, digest_pair
 from shared.engine.accept import accept, skip
 from shared.engine.services import Services
 from shared.engine.tick.clocks import believe_states, believe_ticks, check_clock
@@ -80,7 +80,7 @@ def run_tick(services: Services, *, budget: timedelta = BUDGET) -> TickReport:
     plan = plan_occurrences(services.config, believed, common=before.watermark, now=now)
     for name, one in believed.items():
         if one.watermark != states[name].watermark:
-            plan.watermarks.setdefault(name, one.watermark)
+            plan.watermarks.setdefault(name, one.own_watermark)
     failures = _Failures()
     claimed, recorded = _record(services, plan, states, failures)
     state, version = replace(before, last=now), _version(services, before, now, recorded=recorded)
@@ -140,48 +140,63 @@ def _record(
     for name, error in plan.failures.items():
         failures.keep(error, trigger=name)
     claimed: list[Submission] = []
-    retried: dict[str, datetime] = {}
+    failed = _claim(services, plan.run, claimed, failures)
+    failed += _skip(services, plan.skip, failures)
+    if failures.ledger is not None:
+        return claimed, False
+    watermarks = dict(plan.watermarks)
+    for event in failed:
+        before, name = event.time - timedelta.resolution, event.trigger
+        own = watermarks.get(name)
+        if own is None:
+            own = OwnWatermark(time=before, catch_up_from=states[name].catch_up_from)
+        watermarks[name] = replace(own, time=min(own.time, before))
+    with failures.kept() as part:
+        services.ledger.triggers.move_watermarks(watermarks, states)
+    return claimed, not part.failed
 
-    def retry(event: ScheduleEvent) -> None:
-        before = event.time - timedelta.resolution
-        retried[event.trigger] = min(before, retried.get(event.trigger, before))
 
-    for event in plan.run:
-        if event.trigger in retried:
+def _claim(
+    services: Services,
+    events: Sequence[ScheduleEvent],
+    claimed: list[Submission],
+    failures: _Failures,
+) -> list[ScheduleEvent]:
+    """Claim occurrences. Return those that met an unexpected error, after which their triggers stop."""
+    failed: dict[str, ScheduleEvent] = {}
+    for event in events:
+        if failures.ledger is not None:
+            break
+        if event.trigger in failed:
             continue
         with failures.kept(trigger=event.trigger) as part:
             result = accept(services, event)
             if isinstance(result, Submission):
                 claimed.append(result)
-        if failures.ledger is not None:
-            return claimed, False
         if part.failed:
-            retry(event)
-    for event in _skip(services, plan.skip, failures):
-        retry(event)
-    if failures.ledger is not None:
-        return claimed, False
-    with failures.kept() as part:
-        services.ledger.triggers.move_watermarks({**plan.watermarks, **retried}, states)
-    return claimed, failures.ledger is None and not part.failed
+            failed[event.trigger] = event
+    return list(failed.values())
 
 
 def _skip(
     services: Services, missed: Sequence[tuple[ScheduleEvent, str]], failures: _Failures
-) -> Iterator[ScheduleEvent]:
-    """Record missed occurrences as skipped, many at once. Yield those that met an unexpected error."""
+) -> list[ScheduleEvent]:
+    """Record missed occurrences as skipped, many at once. Return those that met an unexpected error."""
+    failed: list[ScheduleEvent] = []
     for batch in batched(missed, SKIPPED_AT_ONCE, strict=False):
+        if failures.ledger is not None:
+            break
         try:
             skip(services, batch)
         except Unavailable as error:
             failures.keep(error)
-            return
         except Exception:  # noqa: BLE001 — it comes again for the one that it is about
             for event, reason in batch:
                 with failures.kept(trigger=event.trigger) as part:
                     skip(services, [(event, reason)])
                 if part.failed:
-                    yield event
+                    failed.append(event)
+    return failed
 
 
 def _send(

@@ -12,7 +12,7 @@ import pytest
 from local.testing.app import NOON
 from local.testing.memory_table import Fault
 from shared.core.errors import LedgerUnavailable, TriggerUnreadable
-from shared.core.trigger_state import Registration, TriggerState
+from shared.core.trigger_state import OwnWatermark, Registration, TriggerState
 from shared.ledger.ledger import Ledger
 from shared.ledger.rows import registration_key
 from shared.ledger.table.protocol import Insert, Merge, Table
@@ -86,7 +86,7 @@ def test_a_watermark_is_set_and_removed(make_table: MakeTable) -> None:
     ledger = Ledger(table)
     names = [f"t-{number:03}" for number in range(120)]
     states = ledger.triggers.register_all(registration(name) for name in names)
-    ledger.triggers.move_watermarks(dict.fromkeys(names, NOON), states)
+    ledger.triggers.move_watermarks(dict.fromkeys(names, OwnWatermark(time=NOON)), states)
     states = ledger.triggers.register_all(registration(name) for name in names)
     assert {state.watermark for state in states.values()} == {NOON}
     assert {state.registered_at for state in states.values()} == {registration("t").time}
@@ -102,9 +102,10 @@ def test_a_watermark_that_another_instance_set_meanwhile_is_not_removed(
     mine, others = Ledger(table), Ledger(table)
     states = mine.triggers.register_all([registration("a"), registration("b")])
     others.triggers.move_watermarks(
-        {"a": NOON}, others.triggers.register_all([registration("a"), registration("b")])
+        {"a": OwnWatermark(time=NOON)},
+        others.triggers.register_all([registration("a"), registration("b")]),
     )
-    mine.triggers.move_watermarks({"a": None, "b": NOON}, states)
+    mine.triggers.move_watermarks({"a": None, "b": OwnWatermark(time=NOON)}, states)
     states = mine.triggers.register_all([registration("a"), registration("b")])
     assert (states["a"].watermark, states["b"].watermark) == (NOON, NOON)
 
@@ -113,7 +114,9 @@ def test_a_registration_with_another_source_key_has_a_watermark_of_its_own(
     make_table: MakeTable,
 ) -> None:
     ledger = Ledger(make_table())
-    ledger.triggers.move_watermarks({"a": NOON}, ledger.triggers.register_all([registration("a")]))
+    ledger.triggers.move_watermarks(
+        {"a": OwnWatermark(time=NOON)}, ledger.triggers.register_all([registration("a")])
+    )
     moved = replace(registration("a"), source_key="another source")
     assert ledger.triggers.register_all([moved])["a"].watermark is None
     assert ledger.triggers.register_all([registration("a")])["a"].watermark == NOON
