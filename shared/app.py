@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 
 from shared.clients.blob_storage import Blobs
+from shared.clients.circuit import Circuits, CircuitWorkspace
 from shared.clients.identity import Tokens
 from shared.clients.table_storage import ledger_table
 from shared.clients.transport import Transport, host_of
@@ -125,13 +126,15 @@ def compose(
         monotonic: Returns seconds of a monotonic clock.
         roles: Whether callers of the HTTP API need a role.
     """
+    circuits = Circuits(monotonic)
     services = Services(
         config=config,
         ledger=Ledger(table, monotonic=monotonic),
         read_blob=read_blob,
-        workspace=workspace,
+        workspace=CircuitWorkspace(workspace, circuits),
         clock=clock,
         monotonic=monotonic,
+        circuits=circuits,
     )
     return App(services=services, api=Api(services=services, roles=roles))
 

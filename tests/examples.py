@@ -52,7 +52,7 @@ def skipped(number: int) -> Submission:
 
 def started(row: Submission) -> Submission:
     """Return the submission after a POST that started `run-1`."""
-    return settle(row, STARTED, generation=1, now=NOON + timedelta(seconds=2))
+    return settle(row, STARTED, generation=1, lease_id="", now=NOON + timedelta(seconds=2))
 
 
 def registration(

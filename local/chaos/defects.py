@@ -10,7 +10,7 @@ from dataclasses import replace
 from local.chaos.fault_points import ChaosWorkspace
 from shared.config.model import Pipeline
 from shared.core.outcomes import Outcome, OutcomeKind
-from shared.core.runs import SearchResult
+from shared.core.runs import ReferenceRun, SearchResult
 from shared.ledger import submissions
 
 
@@ -37,11 +37,21 @@ class TrustBlindSearch(ChaosWorkspace):
     """A workspace client that treats every search as conclusive, even one that cannot see existing runs."""
 
     def search(
-        self, pipeline: Pipeline, *, experiment: str, correlation_id: str, reference: str | None
+        self,
+        pipeline: Pipeline,
+        *,
+        experiment: str,
+        correlation_id: str,
+        reference: str | None,
+        newer: ReferenceRun | None = None,
     ) -> SearchResult:
         """Search, and claim that the reference run was visible."""
         found = super().search(
-            pipeline, experiment=experiment, correlation_id=correlation_id, reference=reference
+            pipeline,
+            experiment=experiment,
+            correlation_id=correlation_id,
+            reference=reference,
+            newer=newer,
         )
         return replace(found, saw_reference=True)
 

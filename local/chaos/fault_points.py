@@ -12,11 +12,11 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from local.chaos.faults import DEADLINE
-from shared.clients.transport import Transport
+from shared.clients.transport import BodyReader, Transport
 from shared.clients.workspace import Workspace
 from shared.config.model import Pipeline
 from shared.core.outcomes import Outcome, ServiceAnswer
-from shared.core.runs import RunFacts, SearchResult
+from shared.core.runs import ReferenceRun, RunFacts, SearchResult
 from shared.core.submissions import State
 from shared.ledger.table.protocol import PAGE_ROWS, Insert, Merge, Operation, Page, Row, Table
 
@@ -144,11 +144,21 @@ class ChaosWorkspace:
         return self._workspace.status(pipeline, run_id)
 
     def search(
-        self, pipeline: Pipeline, *, experiment: str, correlation_id: str, reference: str | None
+        self,
+        pipeline: Pipeline,
+        *,
+        experiment: str,
+        correlation_id: str,
+        reference: str | None,
+        newer: ReferenceRun | None = None,
     ) -> SearchResult:
         """See `WorkspaceClient.search`."""
         return self._workspace.search(
-            pipeline, experiment=experiment, correlation_id=correlation_id, reference=reference
+            pipeline,
+            experiment=experiment,
+            correlation_id=correlation_id,
+            reference=reference,
+            newer=newer,
         )
 
     def cancel(self, pipeline: Pipeline, run_id: str) -> None:
@@ -167,6 +177,9 @@ class ShortDeadlineTransport(Transport):
         scope: str,
         body: bytes | None = None,
         deadline: timedelta = DEADLINE,
+        read: BodyReader | None = None,
     ) -> ServiceAnswer:
         """See `Transport.send`."""
-        return super().send(method, url, scope=scope, body=body, deadline=min(deadline, DEADLINE))
+        return super().send(
+            method, url, scope=scope, body=body, deadline=min(deadline, DEADLINE), read=read
+        )

@@ -17,7 +17,7 @@ from shared.config.load import load_config
 from shared.config.model import Config, Pipeline
 from shared.core.events import BlobFacts
 from shared.core.outcomes import Outcome, OutcomeKind
-from shared.core.runs import RunFacts, RunGone, SearchResult
+from shared.core.runs import ReferenceRun, RunFacts, RunGone, SearchResult
 from shared.core.submissions import Submission
 from shared.ledger.ledger import Ledger
 
@@ -122,7 +122,8 @@ class FakeWorkspace:
             clock.advance(seconds=seconds)
         number = len(self.bodies)
         if self.outcomes:
-            return self.outcomes.pop(0)
+            # A test may give one outcome several times. Each POST has an outcome of its own.
+            return replace(self.outcomes.pop(0), id=f"outcome-{number}")
         correlation_id = json.loads(body)["tags"]["submission"]
         self.runs[f"run-{number}"] = RunFacts(id=f"run-{number}", correlation_id=correlation_id)
         return Outcome(
@@ -148,13 +149,16 @@ class FakeWorkspace:
         experiment: str,  # noqa: ARG002 — the same
         correlation_id: str,
         reference: str | None,
+        newer: ReferenceRun | None = None,
     ) -> SearchResult:
         """Return the runs with a correlation id."""
         self.asked.append(("search", correlation_id))
         if self.search_results:
             return self.search_results.pop(0)
         found = tuple(run for run in self.runs.values() if run.correlation_id == correlation_id)
-        return SearchResult(runs=found, saw_reference=reference is not None)
+        if found:
+            return SearchResult(runs=found)
+        return SearchResult(saw_reference=reference is not None, saw_newer=newer is not None)
 
     def cancel(self, pipeline: Pipeline, run_id: str) -> None:  # noqa: ARG002 — the same
         """Set a run's status to `Canceled`."""

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+CONNECTION_TIMEOUT = timedelta(seconds=10)
+READ_TIMEOUT = timedelta(seconds=20)
+"""Of a HEAD, whose answer has no body."""
+
 
 class Blobs:
     """Blob storage, with one client for each connection.
@@ -114,19 +118,18 @@ class Blobs:
             return client
 
     def _build(self, storage: Connection) -> BlobServiceClient:
-        from azure.core.pipeline.transport import RequestsTransport
         from azure.storage.blob import BlobServiceClient, LinearRetry
 
-        from shared.clients.http_connections import kept_alive_session
+        from shared.clients.http_connections import ClientTransport
 
         wait = int(self._wait.total_seconds())
         options: dict[str, Any] = {
-            "transport": RequestsTransport(session=kept_alive_session()),
+            "transport": ClientTransport(
+                connection_timeout=CONNECTION_TIMEOUT, read_timeout=READ_TIMEOUT
+            ),
             # A HEAD is idempotent, so it may be retried. The package's own first wait of 15 s is too long: if all
             # attempts fail, the host delivers the event again.
             "retry_policy": LinearRetry(backoff=wait, random_jitter_range=wait, retry_total=2),
-            "connection_timeout": 10,  # seconds
-            "read_timeout": 20,  # seconds; the answer has no body
         }
         if storage.connection_string is not None:
             try:

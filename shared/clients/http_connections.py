@@ -20,6 +20,7 @@ from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 
 import requests
+from azure.core.pipeline.transport import RequestsTransport
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, ProxyManager, Retry
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -29,6 +30,9 @@ from shared.core.errors import CallError, NotSent
 
 IDLE_LIMIT = timedelta(seconds=30)
 """Well below the four minutes after which Azure's NAT drops an idle connection without telling either end."""
+
+LONGEST_SLEEP = timedelta(seconds=5)
+"""Between two tries of one of Azure's own clients. The app itself retries later."""
 
 POOL_SIZE = 64
 """Connections kept for a host. A worker has fewer threads (`min(32, cores + 4)`), so no connection is discarded."""
@@ -57,6 +61,37 @@ class _Session(requests.Session):
     # `Location` is not a usable URL, it raises, and the answer is lost.
     def get_redirect_target(self, resp: requests.Response) -> str | None:  # noqa: ARG002 — requests' own signature
         return None
+
+
+class ClientTransport(RequestsTransport):  # type: ignore[misc]  # azure-core exports it lazily, as Any
+    """The transport of Azure's own clients: kept-alive connections, and waits that end.
+
+    Azure's clients ignore their time-out options if they are given a transport, whose own are five minutes. They sleep
+    between retries for as long as a `Retry-After` asks.
+
+    Args:
+        connection_timeout: For each address of a host.
+        read_timeout: For each read.
+        longest_sleep: Between two tries.
+    """
+
+    def __init__(
+        self,
+        *,
+        connection_timeout: timedelta,
+        read_timeout: timedelta,
+        longest_sleep: timedelta = LONGEST_SLEEP,
+    ) -> None:
+        super().__init__(
+            session=kept_alive_session(),
+            connection_timeout=connection_timeout.total_seconds(),
+            read_timeout=read_timeout.total_seconds(),
+        )
+        self._longest_sleep = longest_sleep
+
+    def sleep(self, duration: float) -> None:
+        """Sleep between two tries."""
+        super().sleep(min(duration, self._longest_sleep.total_seconds()))
 
 
 class WatchedCall:

@@ -1,7 +1,8 @@
 """Tokens of this app's identity: one credential for the process, and one request at a time for each scope.
 
-azure-identity caches tokens, but has no lock: 32 threads without a token make 32 requests. So each scope has a lock and
-a token here. If a request fails, the threads that waited for it share its error and do not repeat it.
+azure-identity caches tokens, but has no lock: 32 threads without a token make 32 requests. So each scope has a token
+here, and a request runs in a thread of its own. All threads that need the token wait for the request together, at most
+until its deadline, and share its error.
 """
 
 from __future__ import annotations
@@ -10,10 +11,12 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Self
 
+from shared.clients.http_connections import ClientTransport
 from shared.core.errors import TokenUnavailable
 from shared.core.redaction import redact
 
@@ -28,6 +31,9 @@ if TYPE_CHECKING:
 REFRESH_BEFORE = timedelta(seconds=300)
 """A token with less time left is not used. azure-identity has the same limit."""
 
+DEADLINE = timedelta(seconds=30)
+"""Of a request for a token. The platform's identity endpoint answers within a second."""
+
 _QUIET = {
     "azure.core.pipeline.policies.http_logging_policy": logging.WARNING,
     "azure.identity": logging.ERROR,
@@ -37,18 +43,26 @@ _QUIET = {
 is no identity, whatever the endpoint answered. `TokenUnavailable` carries the answer."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """A request for a token."""
+
+    began: float
+    """When it began, in seconds of the monotonic clock."""
+    token: Future[AccessTokenInfo] = field(default_factory=Future)
+    """The token, or `TokenUnavailable`, when the request has ended."""
+
+
 @dataclass(slots=True)
 class _Slot:
     """The token of one scope."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)
-    """Held while a thread reads or requests the token."""
+    """Held while the fields are read or changed, never during a request."""
     token: AccessTokenInfo | None = None
     """The newest token."""
-    failures: int = 0
-    """The number of failed requests."""
-    failure: str = ""
-    """The message of the last failed request."""
+    requests: dict[str | None, _Request] = field(default_factory=dict)
+    """The requests under way, by their claims."""
 
 
 class _Answers(threading.local):
@@ -71,6 +85,7 @@ class Tokens:
         client_id: The user-assigned identity. The default is the setting `AZURE_CLIENT_ID`, or else the
             system-assigned identity.
         now: Returns the current time in seconds since the epoch, the unit of `expires_on`.
+        deadline: Of a request for a token.
     """
 
     def __init__(
@@ -79,10 +94,12 @@ class Tokens:
         *,
         client_id: str | None = None,
         now: Callable[[], float] = time.time,
+        deadline: timedelta = DEADLINE,
     ) -> None:
         self._environment = environment
         self._client_id = client_id or environment.get("AZURE_CLIENT_ID", "").strip() or None
         self._now = now
+        self._deadline = deadline
         self._lock = threading.Lock()
         self._credential: SupportsTokenInfo | None = None
         self._slots: dict[tuple[str | None, ...], _Slot] = {}
@@ -117,7 +134,12 @@ class Tokens:
         with self._lock:
             other = self._others.get(client_id)
             if other is None:
-                other = Tokens(self._environment, client_id=client_id, now=self._now)
+                other = Tokens(
+                    self._environment,
+                    client_id=client_id,
+                    now=self._now,
+                    deadline=self._deadline,
+                )
                 self._others[client_id] = other
             return other
 
@@ -151,24 +173,23 @@ class Tokens:
                 requested.
 
         Raises:
-            TokenUnavailable: The identity gives no token.
+            TokenUnavailable: The identity gives no token, or none before the deadline.
         """
-        slot = self._slot((*scopes, (options or {}).get("tenant_id")))
-        seen = slot.failures
+        options = options or {}
+        slot, claims = self._slot((*scopes, options.get("tenant_id"))), options.get("claims")
         with slot.lock:
-            claimed = bool((options or {}).get("claims"))
-            if slot.token is not None and not claimed and self._is_fresh(slot.token):
+            if slot.token is not None and not claims and self._is_fresh(slot.token):
                 return slot.token
-            # The request failed while this thread waited for the lock.
-            if slot.failures != seen:
-                raise TokenUnavailable(slot.failure)
-            try:
-                slot.token = self._request(*scopes, options=options)
-            except TokenUnavailable as error:
-                slot.failures += 1
-                slot.failure = str(error)
-                raise
-            return slot.token
+            request = slot.requests.get(claims)
+            if request is None:
+                request = slot.requests[claims] = _Request(time.monotonic())
+                threading.Thread(
+                    target=self._carry_out,
+                    args=(slot, claims, request, scopes, options),
+                    name="token",
+                    daemon=True,
+                ).start()
+        return self._wait(request, scopes)
 
     def close(self) -> None:
         """Close the credential's connections. The next token opens new ones."""
@@ -194,7 +215,45 @@ class Tokens:
         with self._lock:
             return self._slots.setdefault(key, _Slot())
 
-    def _request(self, *scopes: str, options: TokenRequestOptions | None) -> AccessTokenInfo:
+    def _carry_out(
+        self,
+        slot: _Slot,
+        claims: str | None,
+        request: _Request,
+        scopes: tuple[str, ...],
+        options: TokenRequestOptions,
+    ) -> None:
+        """Request a token for all threads that wait for it."""
+        token: AccessTokenInfo | None = None
+        failure: BaseException | None = None
+        try:
+            token = self._request(*scopes, options=options)
+        except BaseException as error:  # noqa: BLE001 — the waiting threads raise it
+            failure = error
+        with slot.lock:
+            del slot.requests[claims]
+            slot.token = token or slot.token
+        if token is not None:
+            request.token.set_result(token)
+        else:
+            request.token.set_exception(failure)
+
+    def _wait(self, request: _Request, scopes: tuple[str, ...]) -> AccessTokenInfo:
+        """Wait for the token of a request, at most until the deadline that all its threads share."""
+        remaining = request.began + self._deadline.total_seconds() - time.monotonic()
+        try:
+            return request.token.result(max(remaining, 0))
+        except TokenUnavailable as error:
+            # A new error for each thread: each would add its own traceback to a shared one.
+            raise TokenUnavailable(str(error)) from error.__cause__
+        except TimeoutError as error:
+            age = time.monotonic() - request.began
+            raise TokenUnavailable(
+                f"no token for {' '.join(scopes)} from {self.describe()}: it has not answered for {age:.0f} s. "
+                "The app asks it again with the next event"
+            ) from error
+
+    def _request(self, *scopes: str, options: TokenRequestOptions) -> AccessTokenInfo:
         self._answers.refusal = None
         try:
             return self._built().get_token_info(*scopes, options=options)
@@ -214,7 +273,19 @@ class Tokens:
 
         if not self.managed:
             return DefaultAzureCredential(exclude_managed_identity_credential=True)
-        return ManagedIdentityCredential(client_id=self._client_id, raw_response_hook=self._note)
+        # azure-core's own time-outs are five minutes, for each of many tries.
+        return ManagedIdentityCredential(
+            client_id=self._client_id,
+            raw_response_hook=self._note,
+            transport=ClientTransport(
+                connection_timeout=self._deadline / 6,
+                read_timeout=self._deadline / 3,
+                longest_sleep=self._deadline / 30,
+            ),
+            timeout=self._deadline.total_seconds(),
+            retry_total=3,
+            retry_read=1,
+        )
 
     def _note(self, response: Any) -> None:  # noqa: ANN401 — azure-core's PipelineResponse
         """Keep the endpoint's refusal for the message."""

@@ -6,9 +6,10 @@ azure-data-tables is imported, and its client made, with the first call: a cold 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from shared.clients.http_connections import kept_alive_session
+from shared.clients.http_connections import ClientTransport
 from shared.clients.identity import Tokens
 from shared.config.settings import Settings, storage_endpoint
 from shared.ledger.table.azure import CLIENT_OPTIONS, AzureTable
@@ -33,11 +34,13 @@ def ledger_table(
     storage = storage_endpoint(environment, settings.ledger_connection, service="table")
 
     def connect() -> TableClient:
-        from azure.core.pipeline.transport import RequestsTransport
         from azure.data.tables import TableClient
 
         options = {
-            "transport": RequestsTransport(session=kept_alive_session()),
+            "transport": ClientTransport(
+                connection_timeout=timedelta(seconds=CLIENT_OPTIONS["connection_timeout"]),
+                read_timeout=timedelta(seconds=CLIENT_OPTIONS["read_timeout"]),
+            ),
             **CLIENT_OPTIONS,
         }
         if storage.connection_string is not None:

@@ -12,10 +12,11 @@ These rules make the outcome of a POST readable (`shared.pipelines.answers`):
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from http.client import HTTPException
 
@@ -48,6 +49,9 @@ CONNECT_TIMEOUT = timedelta(seconds=10)
 
 MAX_ANSWER_BYTES = 1024 * 1024
 """The answer to a submission has a few KiB."""
+
+type BodyReader = Callable[[Iterable[bytes]], bytes]
+"""Takes the chunks of a body, and returns what to keep of it. A ValueError ends the call."""
 
 _FAULTS = (AzureError, requests.RequestException, HTTPError, HTTPException, OSError, ValueError)
 """The errors that the libraries raise for network faults and for malformed requests."""
@@ -107,6 +111,7 @@ class Transport:
         scope: str,
         body: bytes | None = None,
         deadline: timedelta = DEADLINE,
+        read: BodyReader | None = None,
     ) -> ServiceAnswer:
         """Send one request, once, and return the whole answer, whatever its status.
 
@@ -116,6 +121,7 @@ class Transport:
             scope: The token's scope.
             body: UTF-8 JSON.
             deadline: Of the whole call.
+            read: Reads the answer's body. By default at most 1 MiB is read, and all of it is kept.
 
         Raises:
             TokenUnavailable: There is no token, so nothing was sent.
@@ -144,7 +150,7 @@ class Transport:
         started = self._clock()
         try:
             request = HttpRequest(method, url, headers=headers, content=body)
-            answer = self._run(request, call, scope)
+            answer = self._run(request, call, scope, read or _read_bounded)
         except Exception as error:
             self._log(fields, started, error=error)
             raise
@@ -178,7 +184,9 @@ class Transport:
             )
         return host
 
-    def _run(self, request: HttpRequest, call: WatchedCall, scope: str) -> ServiceAnswer:
+    def _run(
+        self, request: HttpRequest, call: WatchedCall, scope: str, read: BodyReader
+    ) -> ServiceAnswer:
         # A token may go to this machine without TLS, so a proxy must not see the call.
         proxies = {"http": "", "https": ""} if _stays_here(request.url) else None
         try:
@@ -191,7 +199,8 @@ class Transport:
                     read_timeout=call.deadline.total_seconds(),
                     proxies=proxies,
                 ).http_response
-                content = _read(response)
+                with contextlib.closing(response):  # it gives the connection back, or closes it
+                    content = read(response.iter_bytes())
         except _FAULTS as error:
             if call.expired:
                 raise call.too_late() from error
@@ -241,20 +250,17 @@ class _BearerToken(SansIOHTTPPolicy[HttpRequest, HttpResponse]):
         request.http_request.headers["Authorization"] = f"Bearer {token.token}"
 
 
-def _read(response: HttpResponse) -> bytes:
-    """Return the body, and give the connection back to its pool.
+def _read_bounded(chunks: Iterable[bytes]) -> bytes:
+    """Return the whole body.
 
     Raises:
         ValueError: The body is larger than 1 MiB. Its connection is closed.
     """
     content = bytearray()
-    try:
-        for chunk in response.iter_bytes():
-            content += chunk
-            if len(content) > MAX_ANSWER_BYTES:
-                raise ValueError(f"the answer has more than {MAX_ANSWER_BYTES} bytes")
-    finally:
-        response.close()
+    for chunk in chunks:
+        content += chunk
+        if len(content) > MAX_ANSWER_BYTES:
+            raise ValueError(f"the answer has more than {MAX_ANSWER_BYTES} bytes")
     return bytes(content)
 
 

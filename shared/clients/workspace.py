@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from http import HTTPStatus
 from typing import Protocol
 
 from shared.clients.identity import Tokens
-from shared.clients.transport import Transport
+from shared.clients.transport import BodyReader, Transport
 from shared.config.model import Pipeline
 from shared.core.errors import CallError, TokenUnavailable, WorkspaceUnavailable
 from shared.core.outcomes import Outcome, ServiceAnswer, ServiceRequest
-from shared.core.runs import RunFacts, RunGone, SearchResult
+from shared.core.runs import ReferenceRun, RunFacts, RunGone, SearchResult
 from shared.pipelines.answers import describe_failure, read_failure
 from shared.pipelines.kinds import KINDS
 from shared.pipelines.service_json import error_of, load_json
 
 READ_DEADLINE = timedelta(seconds=30)
 """Of each call except the POST that starts a run. These calls can be repeated."""
+
+MAX_DOUBT = 400
+"""Characters of the reason why a search is not conclusive."""
 
 
 class Workspace(Protocol):
@@ -33,7 +38,13 @@ class Workspace(Protocol):
         ...
 
     def search(
-        self, pipeline: Pipeline, *, experiment: str, correlation_id: str, reference: str | None
+        self,
+        pipeline: Pipeline,
+        *,
+        experiment: str,
+        correlation_id: str,
+        reference: str | None,
+        newer: ReferenceRun | None = None,
     ) -> SearchResult:
         """See `WorkspaceClient.search`."""
         ...
@@ -101,32 +112,42 @@ class WorkspaceClient:
         return run
 
     def search(
-        self, pipeline: Pipeline, *, experiment: str, correlation_id: str, reference: str | None
+        self,
+        pipeline: Pipeline,
+        *,
+        experiment: str,
+        correlation_id: str,
+        reference: str | None,
+        newer: ReferenceRun | None = None,
     ) -> SearchResult:
-        """Search for the runs with a correlation id: in run history, then in the pipeline's own list of runs.
+        """Search for the runs that carry a correlation id, in run history and in the pipeline's own list of runs.
 
-        A source that fails counts as empty: it shows neither the run nor the reference run.
+        Each of the two is asked once for the run and the reference run together. Its answer can rule the run out only
+        if it proves itself: it is complete, and it shows the reference run. All other answers show nothing.
 
         Args:
-            pipeline: The pipeline that the submission was sent to.
-            experiment: The experiment of the submission's run.
-            correlation_id: The correlation id of the submission.
-            reference: The correlation id of the reference run, the newest known run in the experiment. A search that
-                finds no run is conclusive only if it sees this one. If it is None, no such search is conclusive.
+            pipeline: The pipeline that would have started the run.
+            experiment: The experiment that the run would be in.
+            correlation_id: The submission's correlation id.
+            reference: The correlation id of the newest known run of the experiment. None: no run of it is known.
+            newer: A run of the same workspace that started after the POST had ended. If run history shows it, what run
+                history answers next is current. None: no such run is known.
         """
-        found = self._query(pipeline, experiment, correlation_id)
-        if found:
-            return SearchResult(runs=tuple(found))
-        # It is not documented when a submission's tags appear in run history.
-        listed = self._list(pipeline, KINDS[pipeline.kind].list_request(pipeline.endpoint))
-        found = [run for run in listed if run.correlation_id == correlation_id]
-        if found:
-            return SearchResult(runs=tuple(found))
-        if reference is None:
-            return SearchResult()
-        seen = any(run.correlation_id == reference for run in listed)
+        own = [correlation_id] if reference is None else [correlation_id, reference]
+        others = [] if newer is None else [newer.correlation_id]
+        is_current = newer is not None and self._shows(pipeline, newer)
+        history = self._query(pipeline, experiment, own)
+        if correlation_id in history.ids:
+            return SearchResult(runs=history.of(correlation_id))
+        listed = self._list(pipeline, own + others)
+        if correlation_id in listed.ids:
+            return SearchResult(runs=listed.of(correlation_id))
+        saw_reference = reference in history.proves | listed.proves
+        saw_newer = (is_current and history.complete) or not listed.proves.isdisjoint(others)
         return SearchResult(
-            saw_reference=seen or bool(self._query(pipeline, experiment, reference))
+            saw_reference=saw_reference,
+            saw_newer=saw_newer,
+            inconclusive=None if saw_reference or saw_newer else _doubt(history, listed),
         )
 
     def cancel(self, pipeline: Pipeline, run_id: str) -> None:
@@ -147,23 +168,48 @@ class WorkspaceClient:
         """Close all connections."""
         self._transport.close()
 
-    def _query(self, pipeline: Pipeline, experiment: str, correlation_id: str) -> list[RunFacts]:
-        """Return the runs with a correlation id in run history."""
-        kind = KINDS[pipeline.kind]
-        request = kind.search_request(
-            pipeline.endpoint, experiment=experiment, correlation_id=correlation_id
+    def _shows(self, pipeline: Pipeline, run: ReferenceRun) -> bool:
+        """Return whether run history shows a run."""
+        answer = self._query(pipeline, run.experiment, [run.correlation_id])
+        return run.correlation_id in answer.ids
+
+    def _query(
+        self, pipeline: Pipeline, experiment: str, correlation_ids: Sequence[str]
+    ) -> _Answer:
+        """Ask run history for the runs of an experiment that carry one of some correlation ids."""
+        request = KINDS[pipeline.kind].search_request(
+            pipeline.endpoint, experiment=experiment, correlation_ids=correlation_ids
         )
-        runs = self._list(pipeline, request) if request is not None else []
-        return [run for run in runs if run.correlation_id == correlation_id]
+        if request is None:
+            return _Answer(problem="the endpoint does not name its workspace")
+        return self._ask_runs(pipeline, request)
 
-    def _list(self, pipeline: Pipeline, request: ServiceRequest) -> Sequence[RunFacts]:
+    def _list(self, pipeline: Pipeline, correlation_ids: Sequence[str]) -> _Answer:
+        """Read the pipeline's own list of runs, and keep those that carry one of some correlation ids."""
+        kind = KINDS[pipeline.kind]
+        return self._ask_runs(
+            pipeline,
+            kind.list_request(pipeline.endpoint),
+            read=partial(kind.keep_runs, correlation_ids=correlation_ids),
+        )
+
+    def _ask_runs(
+        self, pipeline: Pipeline, request: ServiceRequest, *, read: BodyReader | None = None
+    ) -> _Answer:
         try:
-            answer = self._ask(request, pipeline)
-        except WorkspaceUnavailable:
-            return []  # the transport has logged the call; an empty list makes no search conclusive
-        return KINDS[pipeline.kind].read_runs(answer) or []
+            answer = self._ask(request, pipeline, read=read)
+        except WorkspaceUnavailable as error:
+            return _Answer(problem=str(error))
+        found = KINDS[pipeline.kind].read_runs(answer)
+        if found is None:
+            return _Answer(problem=_refusal(answer))
+        return _Answer(
+            runs=found.runs, problem=None if found.complete else "its answer is not complete"
+        )
 
-    def _ask(self, request: ServiceRequest, pipeline: Pipeline) -> ServiceAnswer:
+    def _ask(
+        self, request: ServiceRequest, pipeline: Pipeline, *, read: BodyReader | None = None
+    ) -> ServiceAnswer:
         try:
             return self._transport.send(
                 request.method,
@@ -171,9 +217,46 @@ class WorkspaceClient:
                 scope=pipeline.scope,
                 body=request.body,
                 deadline=READ_DEADLINE,
+                read=read,
             )
         except (CallError, TokenUnavailable) as error:
             raise WorkspaceUnavailable(describe_failure(error)) from error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Answer:
+    """What a source answered about some runs."""
+
+    runs: Sequence[RunFacts] = ()
+    """The runs that it showed."""
+    problem: str | None = None
+    """Why it may not have shown all of them. None: the answer is complete."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether the source showed all runs that it knows of."""
+        return self.problem is None
+
+    @property
+    def ids(self) -> frozenset[str | None]:
+        """The correlation ids of the runs that it showed."""
+        return frozenset(run.correlation_id for run in self.runs)
+
+    @property
+    def proves(self) -> frozenset[str | None]:
+        """The correlation ids of the shown runs if the answer is complete: it would have shown any other run, too."""
+        return self.ids - {None} if self.complete else frozenset()
+
+    def of(self, correlation_id: str) -> tuple[RunFacts, ...]:
+        """Return the runs with a correlation id."""
+        return tuple(run for run in self.runs if run.correlation_id == correlation_id)
+
+
+def _doubt(history: _Answer, listed: _Answer) -> str:
+    """Return why neither source can rule a run out, in a few words."""
+    unseen = "shows no run that is known to exist"
+    said = f"run history: {history.problem or unseen}; the run list: {listed.problem or unseen}"
+    return said[:MAX_DOUBT]
 
 
 def _refusal(answer: ServiceAnswer) -> str:

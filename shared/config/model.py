@@ -14,7 +14,7 @@ from shared.core.events import Source
 from shared.core.submissions import Policy
 from shared.core.trigger_state import GRACE, Registration, anchor_of
 from shared.pipelines.values import Scalar
-from shared.pipelines.workspaces import WorkspaceId
+from shared.pipelines.workspaces import WorkspaceId, read_workspace
 from shared.schedules.schedule import CatchUp, Schedule
 
 
@@ -65,6 +65,11 @@ class Pipeline:
     def endpoint_digest(self) -> str:
         """A digest of the endpoint. Submissions store it instead of the URL."""
         return hashlib.sha256(self.endpoint.encode()).hexdigest()[:16]
+
+    @property
+    def workspace_digest(self) -> str:
+        """A digest of the workspace where runs are started, or empty text if the endpoint does not name it."""
+        return read_workspace(self.endpoint).digest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ CLOCK_TOLERANCE = timedelta(minutes=5)
 
 
 def is_ahead(instant: datetime | None, ledger_time: datetime | None) -> bool:
-    """Return whether an instant of the past, as somebody's clock wrote it, is far ahead of the ledger's own time.
+    """Return whether an instant of the past, as some clock wrote it, is far ahead of the ledger's own time.
 
     Args:
         instant: The instant. None: there is none.

@@ -6,8 +6,9 @@ A POST to Azure ML v1 is not idempotent. The app sends it again only if it defin
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 
@@ -51,6 +52,8 @@ class Outcome:
     """The `x-ms-client-request-id` that was sent. None: nothing was sent."""
     service_request_id: str | None = None
     """Azure ML's own id of the request, if the answer has one."""
+    id: str = field(default_factory=lambda: secrets.token_hex(8), compare=False, repr=False)
+    """A random text, so that the outcome is recorded once, also if no request was sent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

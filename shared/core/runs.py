@@ -33,17 +33,39 @@ class RunFacts:
     error: str | None = None
     """Why the run failed, if the answer says it."""
     correlation_id: str | None = None
-    """The submission's correlation id in the run's tags or properties, if the answer has it."""
+    """The submission's correlation id in the run's properties or tags, if the answer has it."""
 
     @property
     def final(self) -> bool:
         """Whether the run has ended."""
-        return self.status in SUCCEEDED | FAILED
+        return is_final(self.status)
 
     @property
     def known(self) -> bool:
         """Whether the status word is documented."""
-        return self.final or self.status in UNFINISHED
+        return is_documented(self.status)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunList:
+    """The runs that an answer lists."""
+
+    runs: tuple[RunFacts, ...] = ()
+    """Those that could be read, without child runs."""
+    complete: bool = True
+    """Whether there are no others: no further page, and none that could not be read."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReferenceRun:
+    """A known run that a search must show before it can rule out another one."""
+
+    correlation_id: str
+    """Its correlation id."""
+    experiment: str
+    """Its experiment."""
+    started: datetime
+    """When it was created at the earliest."""
 
 
 class RunGone(Exception):
@@ -57,4 +79,18 @@ class SearchResult:
     runs: tuple[RunFacts, ...] = ()
     """The runs that carry its correlation id."""
     saw_reference: bool = False
-    """Whether the search showed the reference run. If not, a search that finds nothing is not conclusive."""
+    """Whether an answer that would have shown its run showed the reference run."""
+    saw_newer: bool = False
+    """Whether a run that started after the lost POST had ended was shown, before or with an answer about its run."""
+    inconclusive: str | None = None
+    """Why the search saw neither, in a few words."""
+
+
+def is_final(status: str | None) -> bool:
+    """Return whether a run with this status word has ended."""
+    return status in SUCCEEDED or status in FAILED
+
+
+def is_documented(status: str) -> bool:
+    """Return whether a status word is documented."""
+    return is_final(status) or status in UNFINISHED

@@ -96,6 +96,8 @@ class Attempt:
     """The `x-ms-client-request-id` that was sent."""
     service_request_id: str | None = None
     """Azure ML's own id of the request."""
+    id: str = ""
+    """The outcome's id. An outcome whose id is here is recorded already."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +107,7 @@ class Decision:
     time: datetime
     """When."""
     action: str
-    """`submit`, `run_now`, `replay`, `drop` or `cancel`."""
+    """`submit`, `run_now`, `replay`, `resume`, `drop` or `cancel`."""
     by: str | None = None
     """The caller's name, if roles are on."""
 
@@ -124,6 +126,8 @@ class Submission:
     """The pipeline's kind at the time."""
     endpoint_digest: str
     """A digest of the pipeline's endpoint. The row never holds a URL that something could be sent to."""
+    workspace_digest: str = ""
+    """A digest of the workspace of that endpoint. Empty if the endpoint does not name its workspace."""
     event: Event
     """What happened."""
     body: bytes | None
@@ -142,8 +146,12 @@ class Submission:
     """1 at first. Each replay raises it."""
     since: datetime | None = None
     """When this generation was claimed. None: at `created`."""
+    lease_id: str = ""
+    """A random text that names the current lease, or the last one. Each lease has another. Empty: there was none."""
     unknown_since: datetime | None = None
-    """When an answer of this generation was last lost."""
+    """When an answer of this generation was last lost. None: none was, or a search has settled it."""
+    unknown_cause: str | None = None
+    """Why that answer was lost."""
     post_deadline: datetime | None = None
     """When the POST whose answer was lost has ended at the latest."""
     conclusive_searches: int = 0
@@ -161,6 +169,12 @@ class Submission:
     """Azure ML's id of the run."""
     run_status: str | None = None
     """The run's last known status."""
+    run_created: datetime | None = None
+    """When the run was created at the earliest."""
+    poll_since: datetime | None = None
+    """When the app began to poll the run: when it learnt of the run, or when a person resumed the polling."""
+    gone_since: datetime | None = None
+    """Since when Azure ML has not known the run. None: it knew the run at the last poll."""
     duplicates: tuple[str, ...] = ()
     """Runs that were started besides `run_id`."""
     decisions: tuple[Decision, ...] = ()
@@ -185,8 +199,15 @@ class Submission:
         return self.since or self.created
 
     @property
+    def lease_start(self) -> datetime | None:
+        """When the current lease began. None: there is none."""
+        if self.state is not State.SUBMITTING or self.due is None:
+            return None
+        return self.due - LEASE
+
+    @property
     def may_have_run(self) -> bool:
-        """Whether an unknown run may exist: an answer of this generation was lost."""
+        """Whether an unknown run may exist: an answer of this generation was lost, and no search has settled it."""
         return self.unknown_since is not None and self.run_id is None
 
 

@@ -1,18 +1,20 @@
 """How a submission moves on after an outcome, a search or a poll of its run.
 
-Each transition is a pure function of the row as it stands now. A transition that decides something applies only if the
-row has not moved on since (`unless_moved_on`). What was learnt (an answer, a run) is recorded in any state.
+Each transition is a function of the row as it stands now. A transition that decides something applies only if the row
+has not moved on since (`unless_moved_on`), and an outcome decides only on its own lease. What was learnt (an answer, a
+run, a lost answer) is recorded in any state.
 """
 
 from __future__ import annotations
 
 import random
+import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from shared.core.outcomes import Outcome, OutcomeKind
-from shared.core.runs import RunFacts
+from shared.core.runs import ReferenceRun, RunFacts, SearchResult
 from shared.core.submissions import (
     KEPT_ATTEMPTS,
     LEASE,
@@ -34,6 +36,12 @@ FIRST_POLL = timedelta(minutes=1)
 LONGEST_POLL = timedelta(minutes=10)
 """A run is polled after the first wait, then after half its age, at most after the longest wait."""
 
+POLL_FOR = timedelta(days=30)
+"""How long the app polls a run that does not end before a person must decide."""
+
+GONE_FOR = timedelta(hours=24)
+"""How long the app polls a run that Azure ML does not know before a person must decide."""
+
 MIN_CONCLUSIVE_SEARCHES = 3
 """Conclusive searches that must find no run before the submission is sent again."""
 
@@ -43,6 +51,9 @@ QUIET = timedelta(minutes=15)
 SEARCH_FOR = timedelta(hours=24)
 """How long the app searches for a run before a person must decide."""
 
+MAX_CAUSE = 500
+"""Characters of a lost answer's cause in the reason of a submission that is searched. The attempts have all of it."""
+
 type Chance = Callable[[], float]
 """Draws from [0, 1)."""
 
@@ -51,13 +62,27 @@ type Change = Callable[[Submission], Submission]
 
 
 def unless_moved_on(seen: Submission, change: Change) -> Change:
-    """Return a change that applies only if the row still stands as it was seen: same state, generation and due time."""
+    """Return a change that applies only if the row still stands as it was seen: state, generation, lease, due time."""
 
-    def guarded(row: Submission) -> Submission:
-        same = (row.state, row.generation, row.due) == (seen.state, seen.generation, seen.due)
-        return change(row) if same else row
+    def standing(row: Submission) -> tuple[object, ...]:
+        return row.state, row.generation, row.lease_id, row.due
 
-    return guarded
+    return lambda row: change(row) if standing(row) == standing(seen) else row
+
+
+def lease(submission: Submission, *, now: datetime) -> Submission:
+    """Return the submission with a new lease, so that its holder may send it."""
+    return replace(
+        submission,
+        state=State.SUBMITTING,
+        reason=None,
+        lease_id=secrets.token_hex(8),
+        due=now + LEASE,
+        updated=now,
+    )
+
+
+# The outcome of a POST
 
 
 def settle(
@@ -65,46 +90,49 @@ def settle(
     outcome: Outcome,
     *,
     generation: int,
+    lease_id: str,
     now: datetime,
     policy: Policy | None = None,
     chance: Chance = random.random,
 ) -> Submission:
     """Return the submission after a POST's outcome.
 
-    The outcome is recorded in any state of the row. Recording it twice changes nothing.
+    The outcome is recorded in any state of the row. Recording it twice changes nothing. It decides only while the row
+    still has the lease under which the POST was sent. A run that it started, and an answer that was lost, are facts
+    that count in any case.
 
     Args:
         submission: The row as it stands now.
         outcome: The POST's outcome.
         generation: The generation that was sent.
+        lease_id: The lease under which it was sent.
         now: When the outcome was known.
         policy: What the trigger wants.
         chance: For the wait until the next retry.
     """
     policy = policy or Policy()
-    if any(
-        known.request_id == outcome.request_id and outcome.request_id is not None
-        for known in submission.attempts
-    ):
+    if any(known.id == outcome.id for known in submission.attempts):
         return submission
     attempts = (*submission.attempts, _attempt(outcome, generation, now))
     recorded = replace(submission, attempts=attempts[-KEPT_ATTEMPTS:], updated=now)
+    leased = submission.state is State.SUBMITTING and submission.lease_id == lease_id
+    own = leased and submission.generation == generation
     if outcome.kind is OutcomeKind.STARTED:
-        return _started(recorded, outcome, generation, now)
-    if submission.state is not State.SUBMITTING or submission.generation != generation:
-        return recorded  # the row has moved on: this answer is history, not a decision
-    if outcome.kind is OutcomeKind.REFUSED:
-        return replace(recorded, state=State.DEAD, reason=outcome.message, due=None)
+        return _started(recorded, outcome, generation=generation, own=own, now=now)
     if outcome.kind is OutcomeKind.UNKNOWN:
-        return mark_ambiguous(
-            recorded, reason=outcome.message, now=now, policy=policy, chance=chance
-        )
+        if own:
+            return mark_ambiguous(
+                recorded, reason=outcome.message, now=now, policy=policy, chance=chance
+            )
+        return _lost_late(recorded, outcome, generation, now, policy, chance)
+    if not own:
+        return recorded  # the row has moved on: this outcome is history, not a decision
+    if recorded.may_have_run and policy.on_unknown is not OnUnknown.RESEND:
+        # This POST started no run, but an earlier one of the generation may have.
+        return _decide_ambiguous(recorded, now=now, policy=policy, chance=chance)
+    if outcome.kind is OutcomeKind.REFUSED:
+        return _refused(recorded, outcome.message, now)
     return _retry(recorded, outcome.message, now, policy, chance, at_least=outcome.retry_after)
-
-
-def lease(submission: Submission, *, now: datetime) -> Submission:
-    """Return a `pending` submission with a new lease, so that its holder may send it."""
-    return replace(submission, state=State.SUBMITTING, reason=None, due=now + LEASE, updated=now)
 
 
 def mark_ambiguous(
@@ -116,102 +144,73 @@ def mark_ambiguous(
     chance: Chance = random.random,
 ) -> Submission:
     """Return a `submitting` submission whose answer was lost, or whose sender has vanished."""
-    leased = (submission.due or now + LEASE) - LEASE
-    ambiguous = replace(
-        submission,
-        reason=reason,
-        unknown_since=now,
-        lag=None,
-        post_deadline=leased + MAX_CLAIM_AGE + POST_DEADLINE,
-        conclusive_searches=0,
-        updated=now,
-    )
-    match policy.on_unknown:
-        case OnUnknown.SEARCH:
-            return replace(ambiguous, state=State.UNKNOWN, due=now + FIRST_POLL)
-        case OnUnknown.HOLD:
-            return hold(ambiguous, f"{reason} (the trigger says on_unknown: hold)", now=now)
-        case OnUnknown.RESEND:
-            return _retry(ambiguous, reason, now, policy, chance)
+    leased = submission.lease_start or now
+    ended = max(leased + MAX_CLAIM_AGE + POST_DEADLINE, now)
+    lost = _lose_answer(submission, reason, ended=ended, now=now)
+    return _decide_ambiguous(lost, now=now, policy=policy, chance=chance)
 
 
-def record_search(
-    submission: Submission, runs: Sequence[RunFacts], *, saw: datetime | None, now: datetime
+def _lost_late(
+    submission: Submission,
+    outcome: Outcome,
+    generation: int,
+    now: datetime,
+    policy: Policy,
+    chance: Chance,
 ) -> Submission:
-    """Return the submission after a search for its run.
+    """Return the submission after an ambiguous outcome of a lease that it no longer has."""
+    if generation != submission.generation:
+        return submission
+    lost = _lose_answer(submission, outcome.message, ended=now, now=now)
+    if submission.state is State.PENDING:
+        return _decide_ambiguous(lost, now=now, policy=policy, chance=chance)
+    if submission.state is State.DEAD:
+        return hold(lost, f"{outcome.message} (it was dead: {submission.reason})", now=now)
+    return lost  # under another lease, it is decided when that lease ends
 
-    A search that finds nothing is conclusive only if it would have shown our run. So it must show the reference run.
-    Since a search may lag, our POST must also have ended longer ago than the reference run was old when a search
-    showed it: a run that old is shown.
+
+def _lose_answer(
+    submission: Submission, cause: str | None, *, ended: datetime, now: datetime
+) -> Submission:
+    """Return the submission with the fact that an answer was lost. Only a search settles it, so searches begin anew.
 
     Args:
-        submission: An `unknown` one.
-        runs: The runs with its correlation id.
-        saw: When the reference run was started, if the search showed it.
-        now: When the search was.
+        submission: The row as it stands now.
+        cause: Why the answer was lost.
+        ended: When the POST has ended at the latest.
+        now: The current time.
     """
-    if runs:
-        return adopt(submission, runs, now=now)
-    since, ended = submission.unknown_since or now, submission.post_deadline or now
-    lag = submission.lag
-    if saw is not None:
-        lag = min(now - saw, lag) if lag is not None else now - saw
-    conclusive = saw is not None and lag is not None and now - ended >= lag
-    searches = submission.conclusive_searches + 1 if conclusive else submission.conclusive_searches
-    searched = replace(submission, conclusive_searches=searches, lag=lag, updated=now)
-    if conclusive and searches >= MIN_CONCLUSIVE_SEARCHES and now >= ended + QUIET:
-        reason = f"{searches} conclusive searches found no run: it is sent again"
-        return replace(searched, state=State.PENDING, reason=reason, due=now)
-    if now >= since + SEARCH_FOR:
-        return hold(
-            searched,
-            f"an answer was lost, and {print_duration(SEARCH_FOR)} of searching did not show whether a run has "
-            f"started ({searches} searches were conclusive). The cause: {submission.reason}",
-            now=now,
-        )
-    return replace(searched, due=now + _growing(now - since))
-
-
-def adopt(submission: Submission, runs: Sequence[RunFacts], *, now: datetime) -> Submission:
-    """Return the submission with the run that a search found: the oldest. The others are duplicates."""
-    first, *others = sorted(runs, key=lambda run: (run.created is None, run.created, run.id))
-    if submission.run_id is not None:
-        return submission
     return replace(
         submission,
-        state=State.SUBMITTED,
-        reason=None,
-        run_id=first.id,
-        run_status=first.status,
-        duplicates=(*submission.duplicates, *(run.id for run in others)),
-        due=now + FIRST_POLL,
+        unknown_since=now,
+        unknown_cause=cause,
+        post_deadline=max(ended, submission.post_deadline or ended),
+        conclusive_searches=0,
+        lag=None,
         updated=now,
     )
 
 
-def record_poll(submission: Submission, run: RunFacts, *, now: datetime) -> Submission:
-    """Return a `submitted` submission after its run was polled."""
-    seen = replace(submission, run_status=run.status, updated=now)
-    if run.final:
-        return replace(seen, state=State.FINISHED, reason=run.error, due=None)
-    if not run.known:
-        return hold(seen, f"the run's status {run.status!r} is not documented", now=now)
-    return poll_later(seen, now=now)
+def _decide_ambiguous(
+    submission: Submission, *, now: datetime, policy: Policy, chance: Chance
+) -> Submission:
+    """Return a submission with a lost answer in the state that the trigger's `on_unknown` wants."""
+    cause = submission.unknown_cause
+    match policy.on_unknown:
+        case OnUnknown.SEARCH:
+            return replace(submission, state=State.UNKNOWN, reason=cause, due=now + FIRST_POLL)
+        case OnUnknown.HOLD:
+            return hold(submission, f"{cause} (the trigger says on_unknown: hold)", now=now)
+        case OnUnknown.RESEND:
+            return _retry(submission, cause, now, policy, chance)
 
 
-def poll_later(submission: Submission, *, now: datetime) -> Submission:
-    """Return a `submitted` submission whose run is polled again later."""
-    started = max((attempt.time for attempt in submission.attempts), default=submission.created)
-    return replace(submission, due=now + _growing(now - started), updated=now)
-
-
-def hold(submission: Submission, reason: str | None, *, now: datetime) -> Submission:
-    """Return the submission for a person to decide."""
-    return replace(submission, state=State.HELD, reason=reason, due=None, updated=now)
-
-
-def _growing(age: timedelta) -> timedelta:
-    return min(max(age / 2, FIRST_POLL), LONGEST_POLL)
+def _refused(submission: Submission, reason: str | None, now: datetime) -> Submission:
+    """Return a submission that Azure ML refused: it is dead, unless an earlier POST may have started a run."""
+    if submission.may_have_run:
+        before = "an answer before that was lost, and a run may have started"
+        return hold(submission, f"{reason} ({before})", now=now)
+    return replace(submission, state=State.DEAD, reason=reason, due=None)
 
 
 def _retry(
@@ -237,9 +236,10 @@ def _retry(
 
 
 def _started(
-    submission: Submission, outcome: Outcome, generation: int, now: datetime
+    submission: Submission, outcome: Outcome, *, generation: int, own: bool, now: datetime
 ) -> Submission:
-    if outcome.run_id is None or outcome.run_id == submission.run_id:
+    known = {submission.run_id, *submission.duplicates}
+    if outcome.run_id is None or outcome.run_id in known:
         return submission
     if submission.run_id is not None or generation != submission.generation:
         return replace(submission, duplicates=(*submission.duplicates, outcome.run_id))
@@ -249,6 +249,9 @@ def _started(
         reason=None,
         run_id=outcome.run_id,
         run_status=outcome.run_status,
+        # No POST of this lease was sent before the lease, and none of this generation before the generation.
+        run_created=(submission.lease_start if own else None) or submission.started_trying,
+        poll_since=now,
         due=now + FIRST_POLL,
     )
 
@@ -264,4 +267,153 @@ def _attempt(outcome: Outcome, generation: int, now: datetime) -> Attempt:
         message=outcome.message,
         request_id=outcome.request_id,
         service_request_id=outcome.service_request_id,
+        id=outcome.id,
     )
+
+
+# Searches for a run whose answer was lost
+
+
+def suffices(submission: Submission, reference: ReferenceRun | None, *, now: datetime) -> bool:
+    """Return whether a search that shows the reference run now would also show the submission's run.
+
+    Since a search may lag, the POST must have ended longer ago than the reference run was old when a search showed it:
+    a run that old is shown. A reference run that started after the POST's end fulfils that.
+    """
+    if reference is None:
+        return False
+    return now - (submission.post_deadline or now) >= _least_lag(submission, reference, now)
+
+
+def record_search(
+    submission: Submission, found: SearchResult, *, reference: ReferenceRun | None, now: datetime
+) -> Submission:
+    """Return the submission after a search that did not find its run.
+
+    The search is conclusive only if it would have shown the run: it showed a run that started after the POST had ended,
+    or it showed the reference run and that suffices.
+
+    Args:
+        submission: An `unknown` one.
+        found: What the search saw.
+        reference: The reference run that the search asked for.
+        now: When the search was.
+    """
+    since, ended = submission.unknown_since or now, submission.post_deadline or now
+    conclusive = found.saw_newer
+    if found.saw_reference and reference is not None:
+        conclusive = conclusive or suffices(submission, reference, now=now)
+        submission = replace(submission, lag=_least_lag(submission, reference, now))
+    searches = submission.conclusive_searches + conclusive
+    searched = replace(submission, conclusive_searches=searches, updated=now)
+    if conclusive and searches >= MIN_CONCLUSIVE_SEARCHES and now >= ended + QUIET:
+        reason = f"{searches} conclusive searches found no run: it is sent again"
+        return replace(_without_lost_answer(searched), state=State.PENDING, reason=reason, due=now)
+    reason = (submission.unknown_cause or "an answer was lost")[:MAX_CAUSE]
+    if not conclusive:
+        why = found.inconclusive or _too_early(searched, now - ended)
+        reason = f"{reason}; the last search was not conclusive: {why}"
+    if now >= since + SEARCH_FOR:
+        return hold(
+            searched,
+            f"an answer was lost, and {print_duration(SEARCH_FOR)} of searching did not show whether a run has "
+            f"started ({searches} searches were conclusive). The cause: {reason}",
+            now=now,
+        )
+    return replace(searched, reason=reason, due=now + _growing(now - since))
+
+
+def adopt(
+    submission: Submission, runs: Sequence[RunFacts], *, generation: int, now: datetime
+) -> Submission:
+    """Return the submission with the runs that a search found. Runs are facts, so it is recorded in any state.
+
+    The oldest becomes the submission's run if it has none. All others are duplicates.
+
+    Args:
+        submission: The row as it stands now.
+        runs: What the search found.
+        generation: The generation whose correlation id they carry.
+        now: The current time.
+    """
+    found = sorted(runs, key=lambda run: (run.created is None, run.created, run.id))
+    if found and submission.run_id is None and submission.generation == generation:
+        submission = _adopt_first(submission, found[0], now)
+    known = {submission.run_id, *submission.duplicates}
+    more = tuple(dict.fromkeys(run.id for run in found if run.id not in known))
+    if not more:
+        return submission
+    return replace(submission, duplicates=(*submission.duplicates, *more), updated=now)
+
+
+def _adopt_first(submission: Submission, run: RunFacts, now: datetime) -> Submission:
+    # By the app's own clock the run was created before the POST ended. The service's clock may be ahead.
+    latest = submission.post_deadline or now
+    return replace(
+        _without_lost_answer(submission),
+        state=State.SUBMITTED,
+        reason=None,
+        run_id=run.id,
+        run_status=run.status,
+        run_created=min(run.created or submission.started_trying, latest),
+        poll_since=now,
+        due=now + FIRST_POLL,
+        updated=now,
+    )
+
+
+def _without_lost_answer(submission: Submission) -> Submission:
+    """Return the submission after a search has shown whether the POST with the lost answer started a run."""
+    return replace(submission, unknown_since=None, unknown_cause=None, post_deadline=None)
+
+
+def _least_lag(submission: Submission, reference: ReferenceRun, now: datetime) -> timedelta:
+    """Return the least age at which a search has shown the reference run, if one shows it now."""
+    age = now - reference.started
+    return age if submission.lag is None else min(age, submission.lag)
+
+
+def _too_early(submission: Submission, ended: timedelta) -> str:
+    lag, ago = (round(span / timedelta(minutes=1)) for span in (submission.lag or ended, ended))
+    return f"the youngest run that one showed was {lag} min old, and the POST ended {ago} min ago"
+
+
+# Polls of a run
+
+
+def record_poll(submission: Submission, run: RunFacts, *, now: datetime) -> Submission:
+    """Return a `submitted` submission after its run was polled. An undocumented status is not final."""
+    seen = replace(submission, run_status=run.status, reason=None, gone_since=None, updated=now)
+    if run.final:
+        return replace(seen, state=State.FINISHED, reason=run.error, due=None)
+    return poll_later(seen, now=now)
+
+
+def record_gone(submission: Submission, reason: str, *, now: datetime) -> Submission:
+    """Return a `submitted` submission whose run Azure ML did not know at this poll."""
+    since = submission.gone_since or now
+    gone = replace(submission, reason=reason, gone_since=since)
+    if now >= since + GONE_FOR:
+        return hold(gone, f"{reason}, and has not for {print_duration(GONE_FOR)}", now=now)
+    return poll_later(gone, now=now)
+
+
+def poll_later(submission: Submission, *, now: datetime) -> Submission:
+    """Return a `submitted` submission whose run is polled again later, or `held` if it was polled long enough."""
+    age = now - (submission.poll_since or submission.created)
+    if age >= POLL_FOR:
+        reason = (
+            f"its run has not ended in {print_duration(POLL_FOR)} of polling; its last known status is "
+            f"{submission.run_status}"
+        )
+        return hold(submission, reason, now=now)
+    return replace(submission, due=now + _growing(age), updated=now)
+
+
+def hold(submission: Submission, reason: str | None, *, now: datetime) -> Submission:
+    """Return the submission for a person to decide."""
+    return replace(submission, state=State.HELD, reason=reason, due=None, updated=now)
+
+
+def _growing(age: timedelta) -> timedelta:
+    return min(max(age / 2, FIRST_POLL), LONGEST_POLL)

@@ -37,9 +37,10 @@ from shared.core.events import (
     deduplication_key,
     dump_event,
 )
-from shared.core.submissions import LEASE, Decision, State, Submission, correlation_id
+from shared.core.submissions import Decision, State, Submission, correlation_id
 from shared.core.telemetry import Action, log_decision
 from shared.core.times import print_instant
+from shared.core.transitions import lease
 from shared.engine.render import render_body
 from shared.engine.services import Services
 from shared.ledger.triggers import TRIGGER_CACHE
@@ -241,7 +242,7 @@ def _submission(
         # It is claimed now and sent then, so that neither a lost process nor a new jitter in the file changes it.
         reason = f"waits until {print_instant(start)}: the schedule has a jitter"
         return replace(submission, state=State.PENDING, reason=reason, due=start, since=start)
-    return replace(submission, due=now + LEASE)
+    return lease(submission, now=now)
 
 
 def _unsent(trigger: Trigger, event: Event, now: datetime) -> Submission:
@@ -252,6 +253,7 @@ def _unsent(trigger: Trigger, event: Event, now: datetime) -> Submission:
         pipeline=trigger.pipeline.name,
         kind=trigger.pipeline.kind,
         endpoint_digest=trigger.pipeline.endpoint_digest,
+        workspace_digest=trigger.pipeline.workspace_digest,
         event=event,
         body=None,
         created=now,

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import logging
 from functools import partial
 
 from shared.core.errors import WorkspaceUnavailable
-from shared.core.runs import RunGone
+from shared.core.runs import ReferenceRun, RunGone, is_documented
 from shared.core.submissions import Submission
+from shared.core.telemetry import Action, log_decision
 from shared.core.transitions import (
     Change,
     adopt,
     hold,
     mark_ambiguous,
     poll_later,
+    record_gone,
     record_poll,
     record_search,
     unless_moved_on,
 )
 from shared.engine.send import log_state, moved_away
 from shared.engine.services import Services
+
+logger = logging.getLogger(__name__)
 
 VANISHED = "the process that held the lease recorded no outcome: a run may have started"
 
@@ -52,25 +57,42 @@ def search(services: Services, submission: Submission) -> Submission:
         experiment=submission.experiment,
         correlation_id=submission.correlation_id,
         reference=reference.correlation_id if reference else None,
+        newer=_newer_run(services, submission, reference),
     )
     if found.runs:
-        # The run is a fact, so it is recorded in any state of the row.
-        after = submissions.update(submission, lambda row: adopt(row, found.runs, now=now))
+        # The runs are facts, so they are recorded in any state of the row.
+        after = submissions.update(
+            submission, partial(adopt, runs=found.runs, generation=submission.generation, now=now)
+        )
         log_state(after)
         return after
-    saw = reference.started if reference and found.saw_reference else None
-    return _record(services, submission, lambda row: record_search(row, (), saw=saw, now=now))
+    return _record(
+        services, submission, partial(record_search, found=found, reference=reference, now=now)
+    )
 
 
 def poll(services: Services, submission: Submission) -> Submission:
     """Ask for the status of a `submitted` submission's run, and record it.
 
-    If the workspace does not answer, the run is polled again later. A run that Azure ML does not know is held.
+    If the workspace does not answer, or does not know the run, the run is polled again later.
 
     Raises:
         LedgerUnavailable: It is not recorded. The next tick polls again.
     """
-    return _record(services, submission, _status(services, submission))
+    after = _record(services, submission, _status(services, submission))
+    _log_undocumented(submission, after)
+    return after
+
+
+def _newer_run(
+    services: Services, submission: Submission, reference: ReferenceRun | None
+) -> ReferenceRun | None:
+    """Return a run of the workspace that started after the lost POST had ended, if the reference run did not."""
+    ended = submission.post_deadline
+    if ended is None or (reference is not None and reference.started > ended):
+        return None
+    newest = services.ledger.submissions.workspace_reference_run(submission.workspace_digest)
+    return newest if newest is not None and newest.started > ended else None
 
 
 def _status(services: Services, submission: Submission) -> Change:
@@ -82,11 +104,25 @@ def _status(services: Services, submission: Submission) -> Change:
     try:
         run = services.workspace.status(pipeline, submission.run_id)
     except RunGone as error:
-        reason = f"its run cannot be polled: {error}"
-        return lambda row: hold(row, reason, now=now)
+        return partial(record_gone, reason=str(error), now=now)
     except WorkspaceUnavailable:
         return partial(poll_later, now=now)  # the transport has logged the call
     return lambda row: record_poll(row, run, now=now)
+
+
+def _log_undocumented(before: Submission, after: Submission) -> None:
+    """Log a status that is not documented, once: when it is first seen."""
+    status = after.run_status
+    if status is None or status == before.run_status or is_documented(status):
+        return
+    log_decision(
+        logger,
+        Action.RUN_STATUS_UNDOCUMENTED,
+        f"run {after.run_id} of submission {after.id} has the status {status!r}, which is not documented: it counts as "
+        "not final",
+        {"trigger": after.trigger, "submission": after.id, "run": after.run_id},
+        level=logging.WARNING,
+    )
 
 
 def _record(services: Services, submission: Submission, change: Change) -> Submission:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 
 from shared.config.model import Pipeline
+from shared.core.errors import LedgerError, LedgerUnavailable
 from shared.core.outcomes import Outcome, OutcomeKind
 from shared.core.submissions import MAX_CLAIM_AGE, State, Submission
 from shared.core.telemetry import Action, log_decision
@@ -26,14 +27,22 @@ _ACTIONS = {
 }
 
 
-def send(services: Services, submission: Submission) -> Submission:
+def send(services: Services, submission: Submission, *, trial: bool = False) -> Submission:
     """Send a submission that this process has claimed, and record the outcome.
 
     Any other submission is returned unchanged: another delivery has claimed it, or it is dead already.
 
+    If the ledger does not take the outcome, the result has it all the same, so that no caller repeats an event whose
+    run was started. The row still says `submitting`. When its lease has run out, the app searches for the run. It never
+    sends again blindly.
+
+    Args:
+        services: The app's parts.
+        submission: The submission.
+        trial: Whether it is sent to an endpoint that has stopped answering, too. Only the tick makes such trials.
+
     Raises:
-        LedgerUnavailable: The outcome is not recorded. The row still says `submitting`. When its lease has run out,
-            the app searches for the run. It never sends again blindly.
+        LedgerUnavailable: It was not sent, and could not be held.
     """
     if submission.claimed_at is None or submission.state is not State.SUBMITTING:
         return submission
@@ -45,27 +54,25 @@ def send(services: Services, submission: Submission) -> Submission:
         held = services.ledger.submissions.update(submission, change)
         log_state(held)
         return held
-    outcome = _post(services, pipeline, submission.body, submission.claimed_at)
-    generation, policy = submission.generation, services.config.policy(submission.trigger)
-    settled = services.ledger.submissions.update(
-        submission,
-        lambda row: settle(
-            row, outcome, generation=generation, now=services.clock(), policy=policy
-        ),
-    )
-    log_state(settled, outcome)
-    return settled
+    outcome = _post(services, pipeline, submission.body, submission.claimed_at, trial=trial)
+    return _settle(services, submission, outcome)
+
+
+def withdraw(services: Services, submission: Submission) -> Submission:
+    """Record that a submission that this process has claimed was not sent, so that a tick sends it later."""
+    message = "not sent: the tick had no time left for it"
+    return _settle(services, submission, Outcome(kind=OutcomeKind.NOT_STARTED, message=message))
 
 
 def resend(services: Services, submission: Submission) -> Submission | None:
     """Take a `pending` submission and send it. None: another instance took it first.
 
     Raises:
-        LedgerUnavailable: As for `send`.
+        LedgerUnavailable: It is not taken, and stays due.
     """
     now = services.clock()
     taken = services.ledger.submissions.take(submission, lambda row: lease(row, now=now))
-    return send(services, taken) if taken is not None else None
+    return send(services, taken, trial=True) if taken is not None else None
 
 
 def moved_away(submission: Submission, pipeline: Pipeline | None) -> str | None:
@@ -90,8 +97,7 @@ def log_state(submission: Submission, outcome: Outcome | None = None) -> None:
     }
     if submission.state in _ACTIONS:
         action, level = _ACTIONS[submission.state]
-        why = f"run {submission.run_id}" if submission.run_id else submission.reason
-        log_decision(logger, action, f"{about} is {submission.state}: {why}", ids, level=level)
+        log_decision(logger, action, f"{about} is {_describe(submission)}", ids, level=level)
     if submission.duplicates:
         others = ", ".join(submission.duplicates)
         log_decision(
@@ -103,9 +109,63 @@ def log_state(submission: Submission, outcome: Outcome | None = None) -> None:
         )
 
 
-def _post(services: Services, pipeline: Pipeline, body: bytes, claimed_at: float) -> Outcome:
+def _describe(submission: Submission) -> str:
+    """Return the state, with the run and the reason if there are any."""
+    ended = f" ({submission.run_status})" if submission.state is State.FINISHED else ""
+    run = f"run {submission.run_id}{ended}" if submission.run_id else None
+    return ": ".join(part for part in (submission.state, run, submission.reason) if part)
+
+
+def _log_unrecorded(
+    submission: Submission, outcome: Outcome, error: LedgerUnavailable | LedgerError
+) -> None:
+    log_decision(
+        logger,
+        Action.OUTCOME_UNRECORDED,
+        f"submission {submission.id} of trigger {submission.trigger} has an outcome that is not recorded "
+        f"({submission.reason or outcome.kind}): {error}",
+        {
+            "trigger": submission.trigger,
+            "submission": submission.id,
+            "run": outcome.run_id,
+            "request_id": outcome.request_id,
+        },
+        level=logging.ERROR,
+    )
+
+
+def _settle(services: Services, submission: Submission, outcome: Outcome) -> Submission:
+    """Record an outcome. If the ledger does not take it, log it, and return the submission as if it had."""
+    policy = services.config.policy(submission.trigger)
+
+    def record(row: Submission) -> Submission:
+        return settle(
+            row,
+            outcome,
+            generation=submission.generation,
+            lease_id=submission.lease_id,
+            now=services.clock(),
+            policy=policy,
+        )
+
+    try:
+        settled = services.ledger.submissions.update(submission, record)
+    except (LedgerUnavailable, LedgerError) as error:
+        unrecorded = record(submission)
+        _log_unrecorded(unrecorded, outcome, error)
+        return unrecorded
+    log_state(settled, outcome)
+    return settled
+
+
+def _post(
+    services: Services, pipeline: Pipeline, body: bytes, claimed_at: float, *, trial: bool
+) -> Outcome:
     age = services.monotonic() - claimed_at
     if age > MAX_CLAIM_AGE.total_seconds():
         message = f"not sent: the claim was {age:.0f} s old, and no claim is sent after 60 s"
+        return Outcome(kind=OutcomeKind.NOT_STARTED, message=message)
+    if not trial and services.circuits.is_open(pipeline.endpoint_digest):
+        message = f"not sent: the endpoint of pipeline {pipeline.name} has stopped answering. It is tried once a minute"
         return Outcome(kind=OutcomeKind.NOT_STARTED, message=message)
     return services.workspace.submit(pipeline, body)

@@ -28,13 +28,17 @@ class DueRows:
         self._table = table
         self._submissions = submissions
 
-    def page(self, now: datetime, *, continuation: str | None = None) -> Page:
+    def page(self, now: datetime, *, after: str | None = None) -> Page:
         """Return a page of the `due:` rows up to now, the longest due first. Each names its trigger and state.
+
+        Args:
+            now: The current time.
+            after: The key of a row, such as the continuation of a page. Only rows after it are returned.
 
         Raises:
             LedgerUnavailable: The table did not answer.
         """
-        return self._table.page(*rows.due_range(now), continuation=continuation)
+        return self._table.page(*rows.due_range(now), continuation=after)
 
     def forget(self, key: str) -> None:
         """Remove a `due:` row that leads to nothing any more, because the ledger was edited.
@@ -65,7 +69,7 @@ class DueRows:
         Raises:
             LedgerUnavailable: The table did not answer.
         """
-        # A position that is no key, because the row was edited, could be refused for ever. The walk begins anew then.
+        # A position that is no key, because the row was edited, would always be refused. The walk begins anew then.
         after = position if _SUBMISSION_KEY.fullmatch(position) else None
         page = self._table.page("sub:", "sub;", limit=limit, continuation=after)
         for row in page.rows:

@@ -7,6 +7,7 @@
 | `log:<inverted time>:<id>` | every submission, newest first |
 | `attention:<state>:<id>` | a `dead` or `held` submission |
 | `reference:<endpoint digest>:<experiment>` | the reference run: the newest known run of an experiment |
+| `reference:workspace:<workspace digest>` | the newest known run of a workspace |
 | `trigger:<name>` | what a person decided about a trigger |
 | `trigger:<name>:<source key digest>` | a trigger's registration with a source key: its cutoff and its own watermark |
 | `tick` | what all ticks share: the last one, the counts, and where the repair walk goes on |
@@ -21,13 +22,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from shared.core.errors import LedgerError, NewerRow
 from shared.core.events import dump_event, load_event
 from shared.core.outcomes import OutcomeKind
+from shared.core.runs import ReferenceRun
 from shared.core.submissions import ATTENTION, LEASE, Attempt, Decision, State, Submission
 from shared.core.times import print_instant, read_instant
 from shared.ledger.table.protocol import Row, Value
@@ -54,16 +56,6 @@ _LAST_MICROSECOND = 10**17
 """More than every instant in microseconds. Keys count down from it, so that newer rows come first."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReferenceRun:
-    """The newest known run of an experiment. A conclusive search must show it."""
-
-    correlation_id: str
-    """The run's correlation id."""
-    started: datetime
-    """When the app recorded that the run was started."""
-
-
 def submission_key(submission_id: str) -> str:
     """Return the key of a submission's own row."""
     return f"sub:{submission_id}"
@@ -87,6 +79,19 @@ def is_overdue(submission: Submission, now: datetime) -> bool:
 def reference_key(endpoint_digest: str, experiment: str) -> str:
     """Return the key of the row of an experiment's reference run."""
     return f"reference:{endpoint_digest}:{hashlib.sha256(experiment.encode()).hexdigest()[:16]}"
+
+
+def workspace_reference_key(workspace_digest: str) -> str:
+    """Return the key of the row that names the newest known run of a workspace."""
+    return f"reference:workspace:{workspace_digest}"
+
+
+def reference_keys(submission: Submission) -> list[str]:
+    """Return the keys of the rows that may name a submission's run."""
+    keys = [reference_key(submission.endpoint_digest, submission.experiment)]
+    if submission.workspace_digest:
+        keys.append(workspace_reference_key(submission.workspace_digest))
+    return keys
 
 
 def read_optional(value: object) -> datetime | None:
@@ -119,22 +124,23 @@ def log_key(submission: Submission) -> str:
 
 
 def encode_reference(submission: Submission) -> dict[str, Value]:
-    """Return the properties of the row of an experiment's reference run."""
+    """Return the properties of a row that names a submission's run as the newest known one."""
     return {
         "correlation_id": submission.correlation_id,
+        "experiment": submission.experiment,
         "run_id": _text(submission.run_id),
-        "started": print_instant(submission.updated),
+        "started": print_optional(submission.run_created),
     }
 
 
 def decode_reference(row: Row) -> ReferenceRun | None:
     """Read the row of a reference run. Without its time it is None."""
     started = read_instant_or_none(row.values.get("started"))
-    return (
-        ReferenceRun(correlation_id=str(row.values["correlation_id"]), started=started)
-        if started
-        else None
-    )
+    correlation_id = row.values.get("correlation_id")
+    if started is None or not isinstance(correlation_id, str):
+        return None
+    experiment = str(row.values.get("experiment") or "")
+    return ReferenceRun(correlation_id=correlation_id, experiment=experiment, started=started)
 
 
 def encode_index(submission: Submission) -> dict[str, Value]:
@@ -181,13 +187,16 @@ def encode_submission(submission: Submission, *, token: str) -> dict[str, Value]
         "pipeline": submission.pipeline,
         "kind": submission.kind,
         "endpoint_digest": submission.endpoint_digest,
+        "workspace_digest": submission.workspace_digest,
         "event": dump_event(submission.event),
         "body": submission.body or b"",
         "experiment": submission.experiment,
         "created": print_instant(submission.created),
         "updated": print_instant(submission.updated),
         "since": print_optional(submission.since),
+        "lease_id": submission.lease_id,
         "unknown_since": print_optional(submission.unknown_since),
+        "unknown_cause": _text(submission.unknown_cause)[:MAX_MESSAGE],
         "post_deadline": print_optional(submission.post_deadline),
         "conclusive_searches": submission.conclusive_searches,
         "lag": "" if submission.lag is None else str(submission.lag.total_seconds()),
@@ -196,6 +205,9 @@ def encode_submission(submission: Submission, *, token: str) -> dict[str, Value]
         "attempts": _encode_attempts(submission.attempts),
         "run_id": _text(submission.run_id),
         "run_status": _text(submission.run_status),
+        "run_created": print_optional(submission.run_created),
+        "poll_since": print_optional(submission.poll_since),
+        "gone_since": print_optional(submission.gone_since),
         "duplicates": json.dumps(submission.duplicates),
         "decisions": json.dumps([_encode_decision(one) for one in submission.decisions]),
         "status_token": _text(submission.status_token),
@@ -231,6 +243,7 @@ def decode_submission(row: Row) -> Submission:
             pipeline=str(values["pipeline"]),
             kind=str(values["kind"]),
             endpoint_digest=str(values["endpoint_digest"]),
+            workspace_digest=str(values.get("workspace_digest") or ""),
             event=load_event(_bytes(values["event"])),
             body=_bytes(values["body"]) or None,
             experiment=str(values.get("experiment") or ""),
@@ -240,7 +253,9 @@ def decode_submission(row: Row) -> Submission:
             reason=str(values["reason"]) or None,
             generation=int(values["generation"]),
             since=read_optional(values.get("since")),
+            lease_id=str(values.get("lease_id") or ""),
             unknown_since=read_optional(values.get("unknown_since")),
+            unknown_cause=str(values.get("unknown_cause") or "") or None,
             post_deadline=read_optional(values.get("post_deadline")),
             conclusive_searches=int(values.get("conclusive_searches", 0)),
             lag=timedelta(seconds=float(str(values["lag"]))) if values.get("lag") else None,
@@ -250,6 +265,9 @@ def decode_submission(row: Row) -> Submission:
             ),
             run_id=str(values["run_id"]) or None,
             run_status=str(values["run_status"]) or None,
+            run_created=read_optional(values.get("run_created")),
+            poll_since=read_optional(values.get("poll_since")),
+            gone_since=read_optional(values.get("gone_since")),
             duplicates=tuple(json.loads(str(values["duplicates"]))),
             decisions=tuple(
                 _decode_decision(item) for item in json.loads(str(values.get("decisions", "[]")))

@@ -10,6 +10,7 @@ import secrets
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
+from shared.core.runs import ReferenceRun
 from shared.core.submissions import State, Submission
 from shared.core.transitions import Change
 from shared.ledger import rows
@@ -123,13 +124,24 @@ class Submissions:
         taken = self._write(submission, change, only_as_seen=True)
         return replace(taken, claimed_at=claimed_at) if taken is not None else None
 
-    def reference_run(self, endpoint_digest: str, experiment: str) -> rows.ReferenceRun | None:
+    def reference_run(self, endpoint_digest: str, experiment: str) -> ReferenceRun | None:
         """Return the newest known run that an endpoint started in an experiment.
 
         Raises:
             LedgerUnavailable: The table did not answer.
         """
         row = self._table.get(rows.reference_key(endpoint_digest, experiment))
+        return rows.decode_reference(row) if row else None
+
+    def workspace_reference_run(self, workspace_digest: str) -> ReferenceRun | None:
+        """Return the newest known run of a workspace. None if the workspace is not known.
+
+        Raises:
+            LedgerUnavailable: The table did not answer.
+        """
+        if not workspace_digest:
+            return None
+        row = self._table.get(rows.workspace_reference_key(workspace_digest))
         return rows.decode_reference(row) if row else None
 
     def hold_unreadable(self, submission_id: str, due_key: str, reason: str) -> None:
@@ -166,6 +178,7 @@ class Submissions:
             token = _new_token()
             tokens.add(token)
             operations = _update_operations(current, after, token)
+            operations += self._reference_operations(current, after)
             try:
                 etags = self._table.transact(operations)
             except (RowConflict, TableUnavailable) as error:
@@ -184,6 +197,29 @@ class Submissions:
             if unchanged and isinstance(failure, RowConflict):
                 self._restore_missing(operations)
         raise unavailable(failure)
+
+    def _reference_operations(self, before: Submission, after: Submission) -> list[Operation]:
+        """Return the operations that name a run, which has just become known, as the newest one.
+
+        A run that was created under the lease that the row still has is new. That costs no read. Any other run, such as
+        one that a search found late, may be older than the reference run, which it must not replace.
+        """
+        created = after.run_created
+        if after.run_id is None or after.run_id == before.run_id or created is None:
+            return []
+        reference, keys = rows.encode_reference(after), rows.reference_keys(after)
+        leased = before.lease_start
+        if leased is not None and created >= leased:
+            return [Merge(key, reference) for key in keys]
+        operations: list[Operation] = []
+        for key in keys:
+            row = self._table.get(key)
+            known = rows.decode_reference(row) if row else None
+            if row is None:
+                operations.append(Insert(key, reference))
+            elif known is None or known.started < created:
+                operations.append(Merge(key, reference, row.etag))
+        return operations
 
     def _restore_missing(self, operations: Iterable[Operation]) -> None:
         """Make the rows that an update wants to delete, if they are missing. Else the update would always fail."""
@@ -219,9 +255,6 @@ def _update_operations(before: Submission, after: Submission, token: str) -> lis
     ]
     if rows.encode_log(before) != rows.encode_log(after):
         operations.append(Merge(rows.log_key(after), rows.encode_log(after)))
-    if after.run_id is not None and after.run_id != before.run_id:
-        key = rows.reference_key(after.endpoint_digest, after.experiment)
-        operations.append(Merge(key, rows.encode_reference(after)))
     old = {before.due_key, rows.attention_key(before)} - {None}
     new = {rows.due_key(after.due, after.id) if after.due else None, rows.attention_key(after)}
     operations += [Delete(key) for key in sorted(old - new, key=str) if key is not None]

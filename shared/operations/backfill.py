@@ -104,6 +104,8 @@ def preview_backfill(
         raise TriggerUnreadable(state.error)
     if state.enabled is False:
         raise NotAllowed(f"trigger {name} is disabled; enable it first")
+    if not state.is_enabled(enabled_in_file=trigger.enabled):
+        raise NotAllowed(f"trigger {name} is disabled in the triggers file; enable it first")
     if not state.is_registered and source.schedule.needs_anchor:
         raise NotAllowed(
             f"the occurrences of trigger {name} are counted from when the app first sees this schedule, and it has "

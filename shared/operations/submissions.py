@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 
-from shared.core.decisions import check_replay, dropped, replayed, with_decision
+from shared.core.decisions import check_replay, dropped, replayed, resumed, with_decision
 from shared.core.errors import NotAllowed, NotFound
 from shared.core.events import BlobNotification, Event, Ignored
 from shared.core.runs import RunGone
 from shared.core.submissions import Decision, State, Submission, correlation_id
 from shared.core.telemetry import Action, log_decision
+from shared.core.transitions import Change
 from shared.engine.accept import accept
 from shared.engine.render import render_body
 from shared.engine.send import moved_away, send
@@ -87,6 +89,7 @@ def replay(
             pipeline=pipeline.name,
             kind=pipeline.kind,
             endpoint_digest=pipeline.endpoint_digest,
+            workspace_digest=pipeline.workspace_digest,
             now=now,
         )
         return with_decision(after, Decision(time=now, action="replay", by=by))
@@ -107,14 +110,24 @@ def drop(services: Services, submission_id: str, *, by: str | None = None) -> Su
         LedgerUnavailable: The ledger did not answer.
     """
     now = services.clock()
-    decision = Decision(time=now, action="drop", by=by)
-    after = services.ledger.submissions.take(
-        get_submission(services, submission_id),
-        lambda row: with_decision(dropped(row, now=now), decision),
-    )
-    if after is None:
-        raise _changed_meanwhile(submission_id)
+    change = partial(dropped, now=now)
+    after = _decide(services, submission_id, change, Decision(time=now, action="drop", by=by))
     _log(Action.SUBMISSION_DROPPED, "is dropped", after)
+    return after
+
+
+def resume(services: Services, submission_id: str, *, by: str | None = None) -> Submission:
+    """Poll the run of a `held` submission again. The next tick does it.
+
+    Raises:
+        NotFound: There is none with that id.
+        NotAllowed: It is not held, or it has no run.
+        LedgerUnavailable: The ledger did not answer.
+    """
+    now = services.clock()
+    change = partial(resumed, now=now)
+    after = _decide(services, submission_id, change, Decision(time=now, action="resume", by=by))
+    _log(Action.SUBMISSION_RESUMED, "is resumed", after)
     return after
 
 
@@ -143,6 +156,18 @@ def cancel(services: Services, submission_id: str, *, by: str | None = None) -> 
     decision = Decision(time=services.clock(), action="cancel", by=by)
     after = services.ledger.submissions.update(submission, lambda row: with_decision(row, decision))
     _log(Action.RUN_CANCELED, "has its run canceled", after)
+    return after
+
+
+def _decide(
+    services: Services, submission_id: str, change: Change, decision: Decision
+) -> Submission:
+    """Apply a person's decision to a submission as it stands, and record who decided."""
+    after = services.ledger.submissions.take(
+        get_submission(services, submission_id), lambda row: with_decision(change(row), decision)
+    )
+    if after is None:
+        raise _changed_meanwhile(submission_id)
     return after
 
 

@@ -16,6 +16,7 @@ from http import HTTPStatus
 from shared.core.errors import CallError, NotSent, TokenUnavailable
 from shared.core.outcomes import Outcome, OutcomeKind, ServiceAnswer
 from shared.core.redaction import redact
+from shared.core.transitions import LONGEST_WAIT
 from shared.pipelines.service_json import error_of, get_value, load_json, read_status, run_id_of
 
 _TAGS = re.compile(
@@ -135,12 +136,15 @@ def _plain_text(content: bytes) -> str | None:
 
 
 def _retry_after(value: str | None, *, now: Callable[[], datetime]) -> timedelta | None:
-    """Return the wait that a `Retry-After` asks for, in seconds or by a date, or None if it is malformed or past."""
+    """Return the wait that a `Retry-After` asks for, in seconds or by a date, or None if it is malformed or past.
+
+    A wait that is longer than `LONGEST_WAIT` counts as that.
+    """
     if value is None:
         return None
     value = value.strip()
     if _SECONDS.fullmatch(value):
-        return timedelta(seconds=float(value))
+        return min(timedelta(seconds=float(value)), LONGEST_WAIT)
     try:
         until = parsedate_to_datetime(value)
     except (ValueError, OverflowError):
@@ -148,7 +152,7 @@ def _retry_after(value: str | None, *, now: Callable[[], datetime]) -> timedelta
     if until.tzinfo is None:  # the zone is `-0000`, which means UTC (RFC 5322)
         until = until.replace(tzinfo=UTC)
     wait = until - now()
-    return wait if wait >= timedelta() else None
+    return min(wait, LONGEST_WAIT) if wait >= timedelta() else None
 
 
 def _service_request_id(headers: Mapping[str, str]) -> str | None:

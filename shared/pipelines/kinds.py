@@ -6,12 +6,12 @@ outside this package knows a kind's URLs or bodies.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
 from shared.core.outcomes import Outcome, ServiceAnswer, ServiceRequest
-from shared.core.runs import RunFacts
+from shared.core.runs import RunFacts, RunList
 from shared.pipelines.published_pipeline import PublishedPipeline
 from shared.pipelines.values import RunValues
 
@@ -65,13 +65,21 @@ class PipelineKind(Protocol):
         ...
 
     def search_request(
-        self, endpoint: str, *, experiment: str, correlation_id: str
+        self, endpoint: str, *, experiment: str, correlation_ids: Sequence[str]
     ) -> ServiceRequest | None:
-        """Return the query for the runs with a correlation id, or None if the endpoint offers no query."""
+        """Return one query for the runs with one of some correlation ids, or None if the endpoint offers no query."""
         ...
 
     def list_request(self, endpoint: str) -> ServiceRequest:
         """Return the request for the pipeline's own list of runs."""
+        ...
+
+    def keep_runs(self, chunks: Iterable[bytes], correlation_ids: Collection[str]) -> bytes:
+        """Return the body of an answer to `list_request` without the runs that have none of these correlation ids.
+
+        Raises:
+            ValueError: The body is not a list of runs of a bounded size.
+        """
         ...
 
     def status_request(self, endpoint: str, run_id: str) -> ServiceRequest:
@@ -86,8 +94,11 @@ class PipelineKind(Protocol):
         """Return the run that an answer to `status_request` shows, or None if it shows none."""
         ...
 
-    def read_runs(self, answer: ServiceAnswer) -> Sequence[RunFacts] | None:
-        """Return the runs that an answer to a search or a list shows, or None if it is no list of runs."""
+    def read_runs(self, answer: ServiceAnswer) -> RunList | None:
+        """Return the runs that an answer to a search or a list shows, or None if it is no list of runs.
+
+        An experiment that does not exist has none.
+        """
         ...
 
 

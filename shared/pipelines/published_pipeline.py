@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from http import HTTPStatus
 from typing import Any
@@ -18,9 +18,10 @@ from urllib.parse import quote
 
 from shared.core.errors import BodyTooLarge, RenderError
 from shared.core.outcomes import Outcome, ServiceAnswer, ServiceRequest
-from shared.core.runs import RunFacts
+from shared.core.runs import RunFacts, RunList
 from shared.pipelines.answers import read_answer
-from shared.pipelines.run_records import CORRELATION_KEY, read_run, read_runs
+from shared.pipelines.run_records import CORRELATION_KEY, keep_runs, read_run, read_runs
+from shared.pipelines.service_json import error_of, get_value, load_json
 from shared.pipelines.values import DataPath, Dataset, DatasetReference, RunValues, Scalar
 from shared.pipelines.workspaces import CLOUDS, check_address
 
@@ -102,16 +103,24 @@ class PublishedPipeline:
         return read_answer(answer, identity=identity, scope=scope, now=now)
 
     def search_request(
-        self, endpoint: str, *, experiment: str, correlation_id: str
+        self, endpoint: str, *, experiment: str, correlation_ids: Sequence[str]
     ) -> ServiceRequest | None:
-        """Return run history's query for the runs with a correlation id, or None if the endpoint has no run history."""
+        """Return run history's query for the runs with one of some correlation ids, without child runs.
+
+        The filter has the form of the SDK's own. None: the endpoint has no run history.
+        """
         before, found, after = endpoint.partition("/pipelines/v1.0/")
         if not found:
             return None
         workspace = after.partition("/PipelineRuns/")[0]
         path = f"history/v1.0/{workspace}/experiments/{quote(experiment, safe='')}/runs:query"
         # A filter cannot escape a value, and a correlation id needs no escaping.
-        query = {"filter": f'(Tags/{CORRELATION_KEY} eq "{correlation_id}")', "top": 100}
+        carried = " or ".join(
+            f'{field}/{CORRELATION_KEY} eq "{one}"'
+            for one in correlation_ids
+            for field in ("Tags", "Properties")
+        )
+        query = {"filter": f"(({carried}) and (ParentRunId eq null))", "top": 100}
         return ServiceRequest(
             method="POST", url=f"{before}/{path}", body=json.dumps(query).encode()
         )
@@ -120,6 +129,10 @@ class PublishedPipeline:
         """Return the request for the pipeline's own list of runs."""
         pipeline_id = endpoint.rstrip("/").rpartition("/")[2]
         return ServiceRequest(method="GET", url=f"{_runs(endpoint)}/Pipeline/{pipeline_id}")
+
+    def keep_runs(self, chunks: Iterable[bytes], correlation_ids: Collection[str]) -> bytes:
+        """Return a list of runs without those that have none of these correlation ids: see `run_records.keep_runs`."""
+        return keep_runs(chunks, correlation_ids)
 
     def status_request(self, endpoint: str, run_id: str) -> ServiceRequest:
         """Return the request for a run's status."""
@@ -133,9 +146,23 @@ class PublishedPipeline:
         """Return the run that an answer shows, or None if it shows none."""
         return read_run(answer.content) if answer.status == HTTPStatus.OK else None
 
-    def read_runs(self, answer: ServiceAnswer) -> Sequence[RunFacts] | None:
-        """Return the runs that an answer lists, or None if it is no list of runs."""
+    def read_runs(self, answer: ServiceAnswer) -> RunList | None:
+        """Return the runs that an answer lists, or None if it is no list of runs.
+
+        A 404 in Azure ML's own words says that the experiment does not exist, so it has no runs.
+        """
+        if answer.status == HTTPStatus.NOT_FOUND and _is_own_error(answer.content):
+            return RunList()
         return read_runs(answer.content) if answer.status == HTTPStatus.OK else None
+
+
+def _is_own_error(content: bytes) -> bool:
+    """Return whether an error has the shape of Azure ML's services: not a proxy's, a gateway's or a web page."""
+    record = load_json(content)
+    code, _ = error_of(record)
+    return code is not None and all(
+        isinstance(get_value(record, name), dict) for name in ("error", "correlation")
+    )
 
 
 def _runs(endpoint: str) -> str:

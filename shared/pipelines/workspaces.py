@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import ipaddress
 import re
 from collections.abc import Mapping
@@ -63,6 +64,18 @@ class WorkspaceId:
     """The region in Azure's short form, such as `westeurope`."""
     cloud: str = "public"
     """A key of `CLOUDS`."""
+
+    @property
+    def digest(self) -> str:
+        """A digest of what names the workspace in Azure, or empty text if a part is not known.
+
+        Names in Azure Resource Manager are the same in any case.
+        """
+        parts = (self.subscription, self.resource_group, self.name)
+        if None in parts:
+            return ""
+        text = "\n".join([self.cloud, *(part or "" for part in parts)]).lower()
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def studio_url(self, run_id: str) -> str | None:
         """Return the URL of a run's page in the studio, or None if the workspace is not fully known."""

@@ -13,6 +13,13 @@ from shared.web.problems import cut
 MAX_DIGITS = 400
 """Digits of an integer, more than any real value has. Python refuses to parse more than 4,300."""
 
+MAX_DEPTH = 64
+"""Levels of lists and objects, the body included. Pydantic neither stores nor answers more than about 200."""
+
+_TOO_DEEP = (
+    f"found values that are nested too deeply; at most {MAX_DEPTH} levels are allowed: flatten them"
+)
+
 _JSON_TYPES = {
     list: "a list",
     str: "text",
@@ -38,7 +45,7 @@ def read_body_object(body: bytes) -> dict[str, Any]:
 
 
 def read_json(data: bytes) -> dict[str, Any]:
-    """Read a JSON object: no duplicate keys, no NaN, no infinite numbers, no lone surrogates.
+    """Read a JSON object: no duplicate keys, no NaN, no infinite numbers, no lone surrogates, at most 64 levels.
 
     Empty data is an empty object.
 
@@ -57,10 +64,11 @@ def read_json(data: bytes) -> dict[str, Any]:
         )
         # JSON can escape a lone surrogate, which no UTF-8 body to Azure ML could carry.
         json.dumps(content, ensure_ascii=False).encode()
+        _check_depth(content)
     except UnicodeError as error:
         raise _not_json("found bytes that are not valid UTF-8; expected UTF-8 text") from error
     except RecursionError as error:
-        raise _not_json("found values that are nested too deeply; flatten them") from error
+        raise _not_json(_TOO_DEEP) from error
     except json.JSONDecodeError as error:
         message = f"{error.msg} at line {error.lineno}, column {error.colno}"
         raise _not_json(message) from error
@@ -108,6 +116,19 @@ def _check_spelling[T: (int, float)](text: str, number: T) -> T:
             f"the number {cut(text)} would be sent as {cut(str(number))}; put it in quotes"
         )
     return number
+
+
+def _check_depth(content: object) -> None:
+    """Refuse values that are nested too deeply, level by level, so that their depth costs no recursion."""
+    level = [content]
+    for _ in range(MAX_DEPTH + 1):
+        below = [one for one in level if isinstance(one, dict | list)]
+        if not below:
+            return
+        level = [
+            value for one in below for value in (one.values() if isinstance(one, dict) else one)
+        ]
+    raise ValueError(_TOO_DEEP)
 
 
 def _not_json(message: str) -> InvalidRequest:

@@ -24,7 +24,7 @@ from shared.clients.identity import Tokens
 from shared.clients.transport import Transport, host_of
 from shared.clients.workspace import WorkspaceClient
 from shared.config.load import load_config
-from shared.core.events import BlobNotification
+from shared.core.events import BlobNotification, HttpEvent
 from shared.core.submissions import State, Submission
 from shared.operations.submissions import get_submission, start
 
@@ -123,3 +123,42 @@ def test_a_run_that_was_not_started_is_sent_again_when_the_search_would_have_sho
     assert len(workspace.submitted) == 1
     tick_for(app, clock, timedelta(minutes=45))
     assert get_submission(app.services, lost.id).run_id is not None
+
+
+def run_elsewhere(app: App, clock: Clock) -> None:
+    """Start a run of another experiment of the workspace."""
+    event = HttpEvent(
+        trigger="http-0", time=clock.now(), key=("key", str(clock.now())), body={"day": "monday"}
+    )
+    start(app.services, event)
+
+
+@pytest.mark.parametrize("minutes", [0, 4, 20, 39, 41, 300])
+def test_a_newer_run_of_another_experiment_never_leads_to_a_second_run(
+    app: App, clock: Clock, workspace: WorkspaceStandIn, minutes: int
+) -> None:
+    workspace.faults.add(WorkspaceFault(fault_kind=FaultKind.DROP, accepted=True))
+    lost = start(app.services, blob(1, clock))
+    assert isinstance(lost, Submission)
+    tick_for(app, clock, timedelta(minutes=minutes))
+    run_elsewhere(app, clock)
+    tick_for(app, clock, timedelta(hours=3))
+    runs = [run for run in workspace.runs.all() if run.tags["submission"].startswith(lost.id)]
+    assert len(runs) == 1
+    assert get_submission(app.services, lost.id).run_id == runs[0].id
+
+
+@pytest.mark.parametrize("minutes", [4, 20, 300])
+def test_a_newer_run_of_another_experiment_shows_that_none_was_started(
+    app: App, clock: Clock, workspace: WorkspaceStandIn, minutes: int
+) -> None:
+    workspace.faults.add(WorkspaceFault(fault_kind=FaultKind.DROP, accepted=False))
+    lost = start(app.services, blob(1, clock))
+    assert isinstance(lost, Submission)
+    tick_for(app, clock, timedelta(minutes=minutes))
+    run_elsewhere(app, clock)
+    tick_for(app, clock, timedelta(minutes=38))
+    assert get_submission(app.services, lost.id).state is State.UNKNOWN
+    tick_for(app, clock, timedelta(hours=2))
+    runs = [run for run in workspace.runs.all() if run.tags["submission"].startswith(lost.id)]
+    assert len(runs) == 1

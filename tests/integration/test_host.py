@@ -39,7 +39,7 @@ log = logging.getLogger("sample")
 
 @app.timer_trigger(schedule="0 0 0 1 1 *", arg_name="timer")
 def tick(timer: func.TimerRequest) -> None:
-    log.info("ticked", extra={"action": "tick_ended", "past_due": timer.past_due})
+    log.info(f"ticked past_due={timer.past_due}", extra={"action": "tick_ended"})
 
 
 @app.route("v1/items/{name}", methods=["GET", "POST"])

@@ -1,35 +1,38 @@
 """Works off what is due: send `pending` submissions again, search for lost runs, poll started ones.
 
-A tick reads the `due:` rows once, the longest due first. It works them off with a fair share for each trigger, until
-nothing is left or its time is over. What is left is still due at the next tick. A failure of one submission does not
-keep the others.
+A tick reads the `due:` rows once, the longest due first. It works them off with a fair share for each endpoint and each
+trigger, until nothing is left or its time is over. What is left is still due at the next tick. A failure of one
+submission does not keep the others. If an endpoint has stopped answering, the tick works on one of its submissions.
 """
 
 from __future__ import annotations
 
 import logging
-import threading
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from shared.core.errors import LedgerError, NewerRow, Unavailable
 from shared.core.submissions import State, Submission
-from shared.core.telemetry import Action, log_decision, submit_in_context
+from shared.core.telemetry import Action, log_decision
 from shared.engine.runs import expire, poll, search
 from shared.engine.send import resend
 from shared.engine.services import Services
+from shared.engine.tick.work import Task, Work
 from shared.ledger.table.protocol import Row
 
 logger = logging.getLogger(__name__)
 
-WORKERS = 16
-"""Submissions that are worked on at a time, so calls to Azure ML at a time."""
+PAGES = 10
+"""Pages of 1,000 `due:` rows that one tick reads, the longest due first. That is far more than it can work off."""
 
-MAX_PAGES = 10
-"""Pages of 1,000 `due:` rows that one tick reads. That is far more than it can work off."""
+MORE_PAGES = 20
+"""Pages that it reads behind them, for triggers that have few rows in them."""
+
+ENOUGH_ROWS = 1_000
+"""Rows of one trigger that a tick needs at most. It cannot work off more of one endpoint."""
 
 WORK: Mapping[State, Callable[[Services, Submission], object]] = {
     State.PENDING: resend,
@@ -64,36 +67,94 @@ def work_off_due(services: Services, *, now: datetime, until: float) -> DueRepor
         Unavailable: The ledger did not answer. What is left stays due.
         ExceptionGroup: Some submissions met unexpected errors. The others were worked off.
     """
-    rows, more = _read(services, now)
-    if not rows:
-        return DueReport()
-    tally = _Tally(fair(rows))
-    with ThreadPoolExecutor(min(WORKERS, len(rows)), "tick-due") as workers:
-        for _ in range(min(WORKERS, len(rows))):
-            submit_in_context(workers, _work_off, services, tally, until)
-    tally.raise_failures()
-    return DueReport(done=tally.done, left=more or tally.left, newer=tally.newer)
+    halfway = (services.monotonic() + until) / 2
+    rows, more = _read(services, now, until=halfway)
+    newer: list[str] = []
+    work = Work(services, _tasks(services, rows, newer))
+    work.work_off(until=until, name="tick-due")
+    for error in work.failures:
+        if isinstance(error, Unavailable):
+            raise error
+    if work.failures:
+        raise ExceptionGroup("unexpected errors in some submissions", work.failures)
+    return DueReport(done=work.done - len(newer), left=more or bool(work.left), newer=len(newer))
 
 
-def _read(services: Services, now: datetime) -> tuple[list[Row], bool]:
-    """Return the rows that are due, and whether there are more."""
-    rows: list[Row] = []
-    continuation: str | None = None
-    for _ in range(MAX_PAGES):
-        page = services.ledger.due.page(now, continuation=continuation)
+def _tasks(services: Services, rows: Sequence[Row], newer: list[str]) -> list[Task]:
+    """Return what the rows need, in the order in which it begins."""
+
+    def handle(row: Row) -> None:
+        if not _handle(services, row):
+            newer.append(row.key)
+
+    tasks = [
+        Task(
+            submission=row.key.rpartition(":")[2],
+            endpoint=_endpoint(services, row),
+            post=row.values.get("state") == State.PENDING.value,
+            do=partial(handle, row),
+        )
+        for row in fair(rows)
+    ]
+    # Of the endpoints whose circuits are open, the one with the oldest trial is next. A read is tried before a POST,
+    # since it leaves nothing ambiguous.
+    trials = {one.endpoint: services.circuits.last_trial(one.endpoint) for one in tasks}
+    return sorted(
+        tasks, key=lambda one: (trials[one.endpoint], trials[one.endpoint] >= 0 and one.post)
+    )
+
+
+def _endpoint(services: Services, row: Row) -> str | None:
+    """Return the endpoint that the work on a submission calls, by its trigger. None: it calls none."""
+    if row.values.get("state") == State.SUBMITTING.value:
+        return None
+    name = str(row.values.get("trigger") or "")
+    trigger = services.config.triggers.get(name)
+    return trigger.pipeline.endpoint_digest if trigger else f"trigger {name}"
+
+
+def _read(services: Services, now: datetime, *, until: float) -> tuple[list[Row], bool]:
+    """Return the rows that are due, and whether there are more.
+
+    A tick reads the longest due first. Rows of one trigger can fill these pages, and then rows of others stand behind
+    them. So the tick reads on, and takes rows of triggers that have few. The next tick goes on where this one stopped.
+
+    Args:
+        services: The app's parts.
+        now: Rows due up to here are read.
+        until: When to read no further behind these pages, in seconds of the monotonic clock.
+    """
+    backlog, page = services.backlog, services.ledger.due.page(now)
+    rows = list(page.rows)
+    for _ in range(PAGES - 1):
+        if page.continuation is None:
+            break
+        page = services.ledger.due.page(now, after=page.continuation)
         rows += page.rows
-        continuation = page.continuation
-        if continuation is None:
-            return rows, False
+    if page.continuation is None:
+        backlog.read_to = None
+        return rows, False
+    counts = Counter(row.values.get("trigger") for row in rows)
+    last = rows[-1].key if rows else ""
+    after = read_to = max(last, backlog.read_to or "")
+    left = after != last
+    for _ in range(MORE_PAGES):
+        page = services.ledger.due.page(now, after=after)
+        for row in page.rows:
+            read_to, trigger = row.key, row.values.get("trigger")
+            if counts[trigger] < ENOUGH_ROWS:
+                counts[trigger] += 1
+                rows.append(row)
+            else:
+                left = True
+        if page.continuation is None:
+            backlog.read_to = None
+            return rows, left
+        after = page.continuation
+        if services.monotonic() >= until:
+            break
+    backlog.read_to = read_to
     return rows, True
-
-
-def _work_off(services: Services, tally: _Tally, until: float) -> None:
-    while services.monotonic() < until and (row := tally.next()) is not None:
-        try:
-            tally.count(newer=not _handle(services, row))
-        except Exception as error:  # noqa: BLE001 — kept, and raised when the others are done
-            tally.fail(error)
 
 
 def _handle(services: Services, row: Row) -> bool:
@@ -126,48 +187,6 @@ def _handle(services: Services, row: Row) -> bool:
     else:
         work(services, submission)
     return True
-
-
-class _Tally:
-    """What the workers share: the rows that are left, and the results of the others."""
-
-    def __init__(self, rows: Iterator[Row]) -> None:
-        self._rows = rows
-        self._lock = threading.Lock()
-        self._failures: list[Exception] = []
-        self.done = 0
-        self.newer = 0
-
-    def next(self) -> Row | None:
-        """Take the next row. None: there is none, or the ledger does not answer."""
-        with self._lock:
-            if any(isinstance(error, Unavailable) for error in self._failures):
-                return None
-            return next(self._rows, None)
-
-    @property
-    def left(self) -> bool:
-        """Whether rows are left."""
-        return next(self._rows, None) is not None
-
-    def count(self, *, newer: bool) -> None:
-        """Count a row that was worked on."""
-        with self._lock:
-            self.done += not newer
-            self.newer += newer
-
-    def fail(self, error: Exception) -> None:
-        """Keep a failure."""
-        with self._lock:
-            self._failures.append(error)
-
-    def raise_failures(self) -> None:
-        """Raise what failed: an unavailable ledger as itself, all other errors together."""
-        for error in self._failures:
-            if isinstance(error, Unavailable):
-                raise error
-        if self._failures:
-            raise ExceptionGroup("unexpected errors in some submissions", self._failures)
 
 
 def fair(rows: Iterable[Row]) -> Iterator[Row]:

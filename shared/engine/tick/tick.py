@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -20,27 +19,27 @@ from shared.config.model import ScheduleSource
 from shared.core.errors import LedgerError, TriggerUnreadable, Unavailable
 from shared.core.events import ScheduleEvent
 from shared.core.submissions import Submission
-from shared.core.telemetry import Action, log_decision, submit_in_context
+from shared.core.telemetry import Action, log_decision
 from shared.core.trigger_state import OwnWatermark, TriggerState, digest_pair
 from shared.engine.accept import accept, skip
-from shared.engine.send import send
 from shared.engine.services import Services
 from shared.engine.tick.clocks import believe_states, believe_ticks, check_clock
 from shared.engine.tick.due import DueReport, work_off_due
 from shared.engine.tick.housekeeping import forget_versions, keep_house
 from shared.engine.tick.occurrences import Plan, plan_occurrences
+from shared.engine.tick.sending import send_claimed
 from shared.ledger.tick import TickState, VersionState, version_of
 
 logger = logging.getLogger(__name__)
-
-SENDERS = 16
-"""POSTs at a time, so that a slow answer to one trigger does not hold up the others."""
 
 SKIPPED_AT_ONCE = 50
 """Occurrences that are recorded as skipped together: as many as one transaction takes."""
 
 BUDGET = timedelta(seconds=45)
 """How long a tick may take. Ticks come every minute, and two of one instance never overlap."""
+
+SENDING = timedelta(seconds=15)
+"""How long a tick waits for the POSTs of what it has claimed. It is never more than half of the time that is left."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +49,7 @@ class TickReport:
     time: datetime
     """The instant up to which it evaluated the schedules."""
     sent: tuple[Submission, ...]
-    """The submissions that it claimed and sent, as the ledger has them now."""
+    """The submissions that it claimed and sent, as the ledger has them now, without those whose POST hangs."""
     due: DueReport
     """What it worked off."""
 
@@ -60,7 +59,7 @@ def run_tick(services: Services, *, budget: timedelta = BUDGET) -> TickReport:
 
     Args:
         services: The app's parts.
-        budget: How long the tick may take. It finishes what it has begun.
+        budget: How long the tick may take. Calls that hang go on without it.
 
     Raises:
         ClockAhead: This instance's clock is far ahead. Nothing is recorded.
@@ -89,7 +88,7 @@ def run_tick(services: Services, *, budget: timedelta = BUDGET) -> TickReport:
         # Without claims the rows are written once, with the chores: an idle tick is one transaction.
         with failures.kept():
             services.ledger.tick.write(state, version)
-    sent = _send(services, claimed, failures)
+    sent = _send(services, claimed, failures, until=until)
     due = DueReport()
     if failures.ledger is None:
         with failures.kept():
@@ -203,19 +202,16 @@ def _skip(
 
 
 def _send(
-    services: Services, claimed: Sequence[Submission], failures: _Failures
+    services: Services, claimed: Sequence[Submission], failures: _Failures, *, until: float
 ) -> tuple[Submission, ...]:
     """Send what this tick has claimed. What other instances have claimed is theirs."""
     ours = [submission for submission in claimed if submission.claimed_at is not None]
-    if not ours:
-        return ()
-    with ThreadPoolExecutor(min(SENDERS, len(ours)), "tick-send") as senders:
-        under_way = [submit_in_context(senders, send, services, one) for one in ours]
-    sent: list[Submission] = []
-    for one in under_way:
+    share = min((until - services.monotonic()) / 2, SENDING.total_seconds())
+    sent, errors = send_claimed(services, ours, until=services.monotonic() + share)
+    for error in errors:
         with failures.kept():
-            sent.append(one.result())
-    return tuple(sent)
+            raise error
+    return sent
 
 
 @dataclass(slots=True)

@@ -110,8 +110,10 @@ def test_a_late_answer_is_recorded_though_the_row_moved_on(make_table: MakeTable
     table = make_table()
     mine, theirs = Ledger(table), Ledger(table)
     claimed = mine.submissions.claim(submission())
-    other = replace(STARTED, run_id="run-2", request_id="r2")
-    theirs.submissions.update(claimed, lambda row: settle(row, other, generation=1, now=NOON))
+    other = replace(STARTED, run_id="run-2", request_id="r2", id="other")
+    theirs.submissions.update(
+        claimed, lambda row: settle(row, other, generation=1, lease_id="", now=NOON)
+    )
     after = mine.submissions.update(claimed, started)
     assert (after.run_id, after.duplicates) == ("run-2", ("run-1",))
     assert mine.submissions.get(claimed.id) == after
@@ -290,7 +292,7 @@ def test_twenty_attempts_with_long_messages_fit(make_table: MakeTable) -> None:
         outcome = Outcome(
             kind=OutcomeKind.UNKNOWN, message="ü€😀" * 400, request_id=f"r{number}", status=500
         )
-        change = functools.partial(settle, outcome=outcome, generation=1, now=NOON)
+        change = functools.partial(settle, outcome=outcome, generation=1, lease_id="", now=NOON)
         row = ledger.submissions.update(row, change)
     found = ledger.submissions.get(row.id)
     assert found is not None
@@ -325,11 +327,11 @@ def test_the_newest_run_of_an_experiment_is_its_reference_run(make_table: MakeTa
     assert ledger.submissions.reference_run("0123456789abcdef", "E") is None
     for number in range(2):
         outcome = replace(STARTED, run_id=f"run-{number}", request_id=f"r{number}")
-        change = functools.partial(settle, outcome=outcome, generation=1, now=NOON)
+        change = functools.partial(settle, outcome=outcome, generation=1, lease_id="", now=NOON)
         newest = ledger.submissions.update(ledger.submissions.claim(submission(number)), change)
     found = ledger.submissions.reference_run("0123456789abcdef", "E")
     assert found is not None
-    assert (found.correlation_id, found.started) == (newest.correlation_id, newest.updated)
+    assert (found.correlation_id, found.started) == (newest.correlation_id, newest.run_created)
     assert ledger.submissions.reference_run("0123456789abcdef", "other") is None
 
 

@@ -41,6 +41,7 @@ def next_generation(row: Submission) -> Submission:
         pipeline="renamed",
         kind="another_kind",
         endpoint_digest="fedcba9876543210",
+        workspace_digest="0011223344556677",
         now=LATER,
     )
 

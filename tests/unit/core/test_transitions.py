@@ -12,7 +12,14 @@ from hypothesis import strategies as st
 
 from local.testing.app import NOON
 from shared.core.outcomes import Outcome, OutcomeKind
-from shared.core.runs import FAILED, SUCCEEDED, UNFINISHED, RunFacts
+from shared.core.runs import (
+    FAILED,
+    SUCCEEDED,
+    UNFINISHED,
+    ReferenceRun,
+    RunFacts,
+    SearchResult,
+)
 from shared.core.submissions import (
     KEPT_ATTEMPTS,
     LEASE,
@@ -25,6 +32,7 @@ from shared.core.submissions import (
 )
 from shared.core.transitions import (
     FIRST_POLL,
+    adopt,
     hold,
     lease,
     poll_later,
@@ -42,7 +50,7 @@ LATER = NOON + timedelta(seconds=3)
 def after(kind: OutcomeKind, row: Submission = CLAIMED, **facts: object) -> Submission:
     facts.setdefault("request_id", "r1")
     outcome = Outcome(kind=kind, **facts)  # type: ignore[arg-type]  # tests name real fields
-    return settle(row, outcome, generation=1, now=LATER)
+    return settle(row, outcome, generation=1, lease_id="", now=LATER)
 
 
 @pytest.mark.parametrize(
@@ -77,8 +85,8 @@ def test_a_retry_after_of_a_year_is_cut_to_a_day() -> None:
 
 
 def test_recording_an_outcome_twice_changes_nothing() -> None:
-    once = after(OutcomeKind.STARTED, run_id="run-1")
-    assert after(OutcomeKind.STARTED, once, run_id="run-1") == once
+    once = after(OutcomeKind.STARTED, run_id="run-1", id="o1")
+    assert after(OutcomeKind.STARTED, once, run_id="run-1", id="o1") == once
 
 
 def test_a_late_unknown_answer_does_not_undo_a_run_that_was_found() -> None:
@@ -123,6 +131,7 @@ def noted(row: Submission) -> Submission:
     [
         {"state": State.PENDING},
         {"generation": 2},
+        {"lease_id": "another"},
         {"due": NOON},
         {"due": None},
     ],
@@ -163,8 +172,13 @@ def searched(
     row: Submission, minutes: float, *, saw: float | None, runs: Sequence[RunFacts] = ()
 ) -> Submission:
     """Return a submission after a search at a minute. It shows a reference run that was started at another."""
-    started = None if saw is None else NOON + timedelta(minutes=saw)
-    return record_search(row, runs, saw=started, now=NOON + timedelta(minutes=minutes))
+    now = NOON + timedelta(minutes=minutes)
+    if runs:
+        return adopt(row, runs, generation=1, now=now)
+    started = NOON + timedelta(minutes=saw or 0)
+    reference = ReferenceRun(correlation_id="n-1", experiment="E", started=started)
+    found = SearchResult(saw_reference=saw is not None)
+    return record_search(row, found, reference=reference, now=now)
 
 
 def test_a_lost_answer_leads_to_a_search_after_the_post_has_ended_at_the_latest() -> None:
@@ -258,6 +272,7 @@ def test_waits_between_tries_double_up_to_an_hour(tries: int, chance: float) -> 
             replace(row, state=State.SUBMITTING),
             outcome,
             generation=1,
+            lease_id="",
             now=LATER,
             chance=lambda: chance,
         )
@@ -275,7 +290,8 @@ def test_waits_between_tries_double_up_to_an_hour(tries: int, chance: float) -> 
 )
 def test_the_trigger_decides_what_follows_a_lost_answer(policy: OnUnknown, state: State) -> None:
     outcome = Outcome(kind=OutcomeKind.UNKNOWN, message="lost", request_id="r1")
-    row = settle(CLAIMED, outcome, generation=1, now=LATER, policy=Policy(on_unknown=policy))
+    wanted = Policy(on_unknown=policy)
+    row = settle(CLAIMED, outcome, generation=1, lease_id="", now=LATER, policy=wanted)
     assert (row.state, row.may_have_run) == (state, True)
 
 
@@ -285,6 +301,13 @@ def test_when_its_time_is_over_a_submission_is_dead_or_held_if_a_run_may_exist(
 ) -> None:
     row = replace(CLAIMED, unknown_since=lost)
     outcome = Outcome(kind=OutcomeKind.NOT_STARTED, message="refused", request_id="r1")
-    over = settle(row, outcome, generation=1, now=NOON + timedelta(hours=24))
+    over = settle(
+        row,
+        outcome,
+        generation=1,
+        lease_id="",
+        now=NOON + timedelta(hours=24),
+        policy=Policy(on_unknown=OnUnknown.RESEND),
+    )
     assert (over.state, over.due) == (state, None)
     assert over.reason == "given up after 1d: refused"

@@ -184,26 +184,6 @@ def test_a_run_is_polled_less_and_less_often(make_bench: MakeBench) -> None:
     assert len(bench.workspace.asked) - before == 6
 
 
-def test_a_run_that_azure_ml_no_longer_knows_is_held(make_bench: MakeBench) -> None:
-    bench = make_bench(TRIGGERS)
-    sent = start(bench)
-    bench.workspace.runs.clear()
-    ticks(bench, NOON + timedelta(minutes=2))
-    held = stored(bench, sent)
-    assert held.state is State.HELD
-    assert held.reason == "its run cannot be polled: Azure ML does not know run run-1"
-
-
-def test_an_undocumented_status_is_held(make_bench: MakeBench) -> None:
-    bench = make_bench(TRIGGERS)
-    sent = start(bench)
-    bench.workspace.runs["run-1"] = RunFacts(id="run-1", status="Levitating")
-    ticks(bench, NOON + timedelta(minutes=2))
-    held = stored(bench, sent)
-    assert held.state is State.HELD
-    assert held.reason == "the run's status 'Levitating' is not documented"
-
-
 def test_a_workspace_that_does_not_answer_is_asked_again(make_bench: MakeBench) -> None:
     bench = make_bench(TRIGGERS)
     sent = start(bench)

@@ -26,17 +26,30 @@ FULL = replace(
     reason="why",
     generation=3,
     since=NOON + timedelta(hours=1),
+    workspace_digest="fedcba9876543210",
+    lease_id="lease",
     unknown_since=NOON + timedelta(hours=2),
+    unknown_cause="lost",
     post_deadline=NOON + timedelta(hours=3),
     conclusive_searches=2,
     lag=timedelta(seconds=90.5),
     due=NOON + timedelta(microseconds=1),
     attempts=(
         Attempt(time=NOON, generation=1, outcome=OutcomeKind.REFUSED, status=400, code="UserError"),
-        Attempt(time=NOON, generation=3, outcome=OutcomeKind.UNKNOWN, message="ü", request_id="r"),
+        Attempt(
+            time=NOON,
+            generation=3,
+            outcome=OutcomeKind.UNKNOWN,
+            message="ü",
+            request_id="r",
+            id="o",
+        ),
     ),
     run_id="run-1",
     run_status="Running",
+    run_created=NOON + timedelta(minutes=1),
+    poll_since=NOON + timedelta(minutes=2),
+    gone_since=NOON + timedelta(minutes=3),
     duplicates=("run-2", "run-3"),
     decisions=(Decision(time=NOON, action="replay", by="ada"), Decision(time=NOON, action="drop")),
     status_token="token",
@@ -137,7 +150,8 @@ def test_a_reference_row_without_its_time_is_no_reference() -> None:
     values = rows.encode_reference(FULL)
     found = rows.decode_reference(Row(key, values, ""))
     assert found is not None
-    assert (found.correlation_id, found.started) == (FULL.correlation_id, FULL.updated)
+    assert (found.correlation_id, found.experiment) == (FULL.correlation_id, "E")
+    assert found.started == FULL.run_created
     assert rows.decode_reference(Row(key, {**values, "started": "soon"}, "")) is None
 
 

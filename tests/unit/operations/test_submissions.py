@@ -131,7 +131,7 @@ def test_a_late_run_of_an_older_generation_is_a_duplicate(make_bench: MakeBench)
     held = start(bench, LOST, trigger="careful")
     replayed = replay(bench.app.services, held.id, confirmed=True)
     late = Outcome(kind=OutcomeKind.STARTED, run_id="late", request_id="late")
-    after = settle(replayed, late, generation=1, now=bench.clock.now())
+    after = settle(replayed, late, generation=1, lease_id="", now=bench.clock.now())
     assert (after.run_id, after.duplicates) == (replayed.run_id, ("late",))
 
 

@@ -19,8 +19,8 @@ OWN = sorted((ROOT / "shared/pipelines").glob("*.py"))
 KIND_PARAMETERS = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 
 PURE = {
-    *("__future__", "collections.abc", "dataclasses", "datetime", "email.utils", "http"),
-    *("ipaddress", "json", "re", "typing", "urllib.parse"),
+    *("__future__", "codecs", "collections.abc", "dataclasses", "datetime", "email.utils"),
+    *("hashlib", "http", "ipaddress", "json", "re", "typing", "urllib.parse"),
 }
 """The modules of the standard library that a kind may import."""
 

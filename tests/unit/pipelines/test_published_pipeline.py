@@ -238,18 +238,21 @@ def test_the_body_is_posted_to_the_endpoint() -> None:
 
 
 def test_run_history_is_queried_in_the_workspace_of_the_endpoint() -> None:
-    search = KIND.search_request(ENDPOINT, experiment="My E/1", correlation_id="x-1")
+    search = KIND.search_request(ENDPOINT, experiment="My E/1", correlation_ids=["x-1", "n-1"])
     assert search is not None
     assert search.method == "POST"
     assert search.url == (
         f"https://westeurope.api.azureml.ms/history/v1.0{WORKSPACE}/experiments/My%20E%2F1/runs:query"
     )
-    assert json.loads(search.body or b"")["filter"] == '(Tags/submission eq "x-1")'
+    assert json.loads(search.body or b"")["filter"] == (
+        '((Tags/submission eq "x-1" or Properties/submission eq "x-1" or '
+        'Tags/submission eq "n-1" or Properties/submission eq "n-1") and (ParentRunId eq null))'
+    )
 
 
 def test_an_endpoint_without_run_history_has_no_query() -> None:
     legacy = f"https://westeurope.aether.ms/api/v1.0/x{SUBMIT}"
-    assert KIND.search_request(legacy, experiment="E", correlation_id="x-1") is None
+    assert KIND.search_request(legacy, experiment="E", correlation_ids=["x-1"]) is None
 
 
 def test_the_requests_for_runs_are_below_the_endpoints_pipeline_runs() -> None:

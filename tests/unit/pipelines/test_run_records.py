@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from shared.core.runs import RunFacts
+from shared.core.runs import RunFacts, RunList
 from shared.pipelines.run_records import read_run, read_runs
 
 ENTITY = b"""{
@@ -53,25 +53,34 @@ def test_an_undocumented_status_is_kept_as_it_is() -> None:
 
 
 @pytest.mark.parametrize(
-    "content",
-    [b'[{"Id": "a"}, 7, {"Id": ""}, {"Id": "b"}]', b'{"value": [{"runId": "a"}, {"id": "b"}]}'],
+    ("content", "complete"),
+    [
+        (b'[{"Id": "a"}, 7, {"Id": ""}, {"Id": "b"}]', False),
+        (b'{"value": [{"runId": "a"}, {"id": "b"}]}', True),
+        (b'{"value": [{"runId": "a"}, {"id": "b"}], "continuationToken": "x"}', False),
+        (b'{"value": [{"runId": "a"}, {"id": "b"}], "continuationToken": null}', True),
+        (b'[{"Id": "a"}, {"Id": "c", "ParentRunId": "a"}, {"Id": "b", "parentRunId": null}]', True),
+    ],
 )
-def test_an_item_that_is_no_run_is_left_out_of_a_list(content: bytes) -> None:
-    runs = read_runs(content)
-    assert runs is not None
-    assert [run.id for run in runs] == ["a", "b"]
+def test_a_list_leaves_out_child_runs_and_says_whether_it_is_complete(
+    content: bytes, complete: bool
+) -> None:
+    found = read_runs(content)
+    assert found is not None
+    assert [run.id for run in found.runs] == ["a", "b"]
+    assert found.complete is complete
 
 
 def test_an_empty_list_is_a_list() -> None:
-    assert read_runs(b"[]") == read_runs(b'{"value": []}') == []
+    assert read_runs(b"[]") == read_runs(b'{"value": []}') == RunList()
 
 
-def test_the_tag_wins_over_the_property() -> None:
+def test_the_property_wins_over_the_tag_which_anybody_can_change() -> None:
     run = read_run(
         b'{"Id": "r", "tags": {"Submission": "t-1"}, "properties": {"submission": "p-1"}}'
     )
     assert run is not None
-    assert run.correlation_id == "t-1"
+    assert run.correlation_id == "p-1"
 
 
 @pytest.mark.parametrize("value", ["null", "7", '["x"]'])

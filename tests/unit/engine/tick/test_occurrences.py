@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from local.testing.app import HEAD, NOON, Bench, bench
-from local.testing.executor import InlineExecutor
 from local.testing.memory_table import Fault
+from local.testing.threads import start_inline
 from shared.core.errors import LedgerUnavailable
 from shared.core.events import ScheduleEvent
 from shared.core.submissions import State, Submission
@@ -336,7 +336,7 @@ class Deaths:
 
 
 # Threads would make thousands of ticks slow on a busy machine, and the law does not depend on them.
-@mock.patch("shared.engine.tick.tick.ThreadPoolExecutor", InlineExecutor)
+@mock.patch("shared.engine.threads.Threads.start", start_inline)
 @settings(max_examples=60, deadline=None)
 @given(
     schedule=st.sampled_from(SCHEDULES),

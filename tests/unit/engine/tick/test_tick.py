@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from local.testing.app import HEAD, NOON, Bench, bench
-from local.testing.executor import InlineExecutor
 from local.testing.memory_table import Fault
+from local.testing.threads import start_inline
 from shared.core.errors import LedgerUnavailable
 from shared.core.events import ScheduleEvent, deduplication_key
 from shared.core.outcomes import Outcome, OutcomeKind
@@ -219,7 +219,7 @@ def test_an_idle_tick_with_1000_triggers_takes_few_storage_calls(tmp_path: Path)
 
 
 # Threads would make thousands of ticks slow on a busy machine, and the law does not depend on them.
-@mock.patch("shared.engine.tick.tick.ThreadPoolExecutor", InlineExecutor)
+@mock.patch("shared.engine.threads.Threads.start", start_inline)
 @settings(deadline=None)
 @given(
     cuts=st.lists(st.integers(1, 500), min_size=1, max_size=12),
