@@ -90,7 +90,7 @@ def _show(found: TriggerReport, *, as_json: bool) -> None:
         return
     trigger = found.trigger
     click.echo(f"{trigger.name} starts {trigger.pipeline.name} from: {starts_from(trigger)}")
-    click.echo(_enabled(found))
+    click.echo(found.state.error or _enabled(found))
     for time in found.next:
         click.echo(f"next: {print_instant(time)}")
     for row in found.latest:

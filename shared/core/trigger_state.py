@@ -110,6 +110,8 @@ class TriggerState:
 
     def is_enabled(self, *, enabled_in_file: bool) -> bool:
         """Return whether the trigger starts anything: the override decides, else the file."""
+        if self.error is not None:
+            return False
         return enabled_in_file if self.enabled is None else self.enabled
 
     def in_disabled_period(self, time: datetime) -> bool:

@@ -281,6 +281,9 @@ class TriggerView(View):
     overridden_by: str | None = Field(
         description="The caller who set the override. `null` if roles are off."
     )
+    error: str | None = Field(
+        description="Why the ledger's row of the trigger cannot be read. The trigger starts nothing until it is mended."
+    )
     next: list[Instant] = Field(description="A schedule's next occurrences.")
     latest: list[LatestView] = Field(description="The latest submissions, newest first.")
 

@@ -99,6 +99,7 @@ def view_trigger(report: TriggerReport) -> TriggerView:
         since=print_instant(report.since),
         override=report.state.enabled,
         overridden_by=report.state.overridden_by,
+        error=report.state.error,
         next=[print_instant(time) for time in report.next],
         latest=[
             LatestView(

@@ -21,6 +21,7 @@ from shared.ledger.table.protocol import Insert, Merge, Row
 from shared.ledger.triggers import TriggerRows
 from shared.operations.triggers import report_trigger, report_triggers
 from shared.schedules.schedule import Schedule
+from shared.web.api.views import view_trigger
 
 type MakeBench = Callable[..., Bench]
 
@@ -265,3 +266,15 @@ def test_the_repair_walk_begins_anew_at_a_position_that_is_no_key(make_bench: Ma
     bench.table.view().transact([Merge("tick", {"repair_position": '{"PartitionKey": "v1"}'})])
     ticks(bench, 1)
     assert bench.app.services.ledger.tick.read().repair_position == ""
+
+
+def test_a_caller_is_shown_why_a_trigger_starts_nothing(make_bench: MakeBench) -> None:
+    bench = make_bench(TWO)
+    bench.app.tick()
+    edit_trigger(bench, "bad", registered_at="yesterday")
+    shown = {
+        name: view_trigger(report_trigger(bench.app.services, name)) for name in ("bad", "good")
+    }
+    assert str(shown["bad"].error).endswith("cannot be read: Invalid isoformat string: 'yesterday'")
+    assert (shown["bad"].enabled, shown["bad"].next) == (False, [])
+    assert shown["good"].error is None
