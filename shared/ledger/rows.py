@@ -46,6 +46,9 @@ TICKS = ("tick", "tick;")
 TRIGGERS = ("trigger:", "trigger;")
 """The range of all triggers' rows."""
 
+UNREADABLE = (KeyError, TypeError, ValueError, OverflowError, RecursionError)
+"""The errors that reading a row may raise if it was edited."""
+
 MAX_MESSAGE = 1000
 """The most characters of a message that the ledger keeps."""
 
@@ -276,7 +279,7 @@ def decode_submission(row: Row) -> Submission:
             etag=row.etag,
             due_key=str(values["due_key"]) or None,
         )
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
+    except UNREADABLE as error:
         raise LedgerError(
             f"the row of submission {submission_id} cannot be read: {error}"
         ) from error

@@ -70,12 +70,12 @@ def decode_state(registration: Registration, row: Row | None, decision: Row | No
     if row is not None:
         try:
             state = _read_registration(state, row)
-        except (KeyError, TypeError, ValueError, OverflowError) as error:
+        except rows.UNREADABLE as error:
             raise _unreadable(row, error) from error
     if decision is not None:
         try:
             state = _read_decision(state, decision)
-        except (KeyError, TypeError, ValueError, OverflowError) as error:
+        except rows.UNREADABLE as error:
             raise _unreadable(decision, error) from error
     return state
 

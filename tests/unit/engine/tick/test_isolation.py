@@ -17,7 +17,7 @@ from shared.engine.accept import skip
 from shared.engine.services import Services
 from shared.engine.tick import tick as tick_module
 from shared.ledger.due import DueRows
-from shared.ledger.table.protocol import Insert, Merge, Row
+from shared.ledger.table.protocol import Delete, Insert, Merge, Row
 from shared.ledger.triggers import TriggerRows
 from shared.operations.triggers import report_trigger, report_triggers
 from shared.schedules.schedule import Schedule
@@ -173,6 +173,46 @@ def test_an_unreadable_registration_is_logged_and_shown_and_the_others_go_on(
         report.state.error,
         None,
     ]
+
+
+DECISIONS: Mapping[str, Mapping[str, str]] = {
+    "no JSON": {"disabled_periods": "{"},
+    "no list": {"disabled_periods": "7"},
+    "no pairs": {"disabled_periods": '["2027-03-27T12:00:00Z"]'},
+    "no text": {"disabled_periods": "[[1, 2]]"},
+    "too deep": {"disabled_periods": "[" * 30_000},
+    "year 1": {"enabled_at": "0001-01-01T00:00:00Z"},
+    "year 9999": {"overridden_at": "9999-12-31T23:59:59-14:00"},
+}
+
+
+@pytest.mark.parametrize("values", DECISIONS.values(), ids=DECISIONS.keys())
+def test_an_unreadable_decision_of_a_person_is_that_triggers(
+    make_bench: MakeBench, values: Mapping[str, str]
+) -> None:
+    bench = make_bench(TWO)
+    bench.app.tick()
+    bench.table.view().transact([Merge("trigger:bad", values)])
+    ticks(bench, 10)
+    assert (recorded(bench, "bad"), recorded(bench, "good")) == ([], at(10))
+    assert "trigger:bad cannot be read" in str(
+        report_trigger(bench.app.services, "bad").state.error
+    )
+    bench.table.view().transact([Delete("trigger:bad")])
+    ticks(bench, 1)
+    assert recorded(bench, "bad") == at(10)
+
+
+@pytest.mark.parametrize("attempts", [b"[" * 50_000, b"{", b"[7]"])
+def test_the_repair_walk_goes_past_a_submission_that_cannot_be_read(
+    make_bench: MakeBench, attempts: bytes
+) -> None:
+    bench = make_bench(TWO)
+    bench.app.tick()
+    ticks(bench, 10)
+    (row, *_) = bench.table.rows("sub:")
+    bench.table.view().transact([Merge(row.key, {"attempts": attempts})])
+    ticks(bench, 1)
 
 
 def test_what_an_unreadable_registration_missed_is_caught_up_when_it_is_mended(
