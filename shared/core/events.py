@@ -299,7 +299,8 @@ class BlobFacts:
 class BlobNotification:
     """The notification that a blob was added or modified.
 
-    It carries only names. The app reads the blob's properties itself, so that every instance computes the same key.
+    It carries names, and maybe the version that it is about. The app reads the blob's properties itself, so that every
+    instance computes the same key.
     """
 
     trigger: str
@@ -308,6 +309,8 @@ class BlobNotification:
     """The container's name."""
     path: str
     """The blob's full name in its container, not percent-encoded."""
+    etag: str | None = None
+    """The ETag of the version that was added, with or without quotes. None: the notification does not say it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -70,6 +70,7 @@ def accept(
 
     Raises:
         LedgerUnavailable: The event is not safe yet. Fail, so that the host or the caller delivers it again.
+        LedgerError: A row of the event, or of its trigger, cannot be read. Fail likewise.
         StorageUnavailable: The blob's properties could not be read. Fail likewise.
         RequestError: A request cannot become an event.
     """
@@ -79,6 +80,11 @@ def accept(
         if isinstance(notification, BlobNotification)
         else notification
     )
+    if isinstance(found, BlobEvent) and isinstance(notification, BlobNotification):
+        known = _earlier_version(services, notification, found)
+        if known is not None:
+            _log_claim(known)
+            return known
     event = found if isinstance(found, Ignored) else _admit(services, trigger, found, decision)
     if isinstance(event, Ignored):
         _log_ignored(notification, event)
@@ -156,6 +162,20 @@ def read_blob(
         last_modified=facts.last_modified,
         metadata=facts.metadata,
     )
+
+
+def _earlier_version(
+    services: Services, notification: BlobNotification, event: BlobEvent
+) -> Submission | None:
+    """Return the submission of the version that a notification is about, if the blob has changed since.
+
+    A pipeline that changes its input blob's metadata makes a new version. If the notification of the old one is then
+    delivered again, it must not start a run for the new one.
+    """
+    etag = (notification.etag or event.etag).removeprefix("W/").strip('"')
+    if etag == event.etag:
+        return None
+    return services.ledger.submissions.get(deduplication_key(replace(event, etag=etag)))
 
 
 def _admit(

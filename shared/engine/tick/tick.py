@@ -192,6 +192,8 @@ def _skip(
             failures.keep(error)
         except Exception:  # noqa: BLE001 — it comes again for the one that it is about
             for event, reason in batch:
+                if failures.ledger is not None:
+                    break
                 with failures.kept(trigger=event.trigger) as part:
                     skip(services, [(event, reason)])
                 if part.failed:
