@@ -1,4 +1,4 @@
-"""The housekeeping of a tick: the repair walk, the counts that `health` shows, and versions of the file that are gone."""
+"""The housekeeping of a tick: the repair walk, the counts that `health` shows, and versions no longer at work."""
 
 from __future__ import annotations
 
