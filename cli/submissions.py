@@ -95,10 +95,20 @@ def replay(submission_id: str | None, trigger: str | None, confirm: bool, as_jso
 def drop(submission_id: str | None, trigger: str | None, as_json: bool) -> None:
     """Skip a dead or held submission.
 
-    Its run is not started, and it needs no more attention. With --trigger, skip all of a trigger.
+    The app starts no run for it any more. A run that has started goes on. With --trigger, skip all of a trigger.
     """
     _decide(
         submission_id, trigger, lambda services, one: decisions.drop(services, one), as_json=as_json
+    )
+
+
+@submissions.command()
+@click.argument("submission_id", metavar="ID")
+@AS_JSON
+def resume(submission_id: str, as_json: bool) -> None:
+    """Poll the run of a held submission again."""
+    _decide(
+        submission_id, None, lambda services, one: decisions.resume(services, one), as_json=as_json
     )
 
 

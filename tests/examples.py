@@ -7,8 +7,9 @@ from datetime import timedelta
 
 from local.testing.app import NOON
 from shared.core.events import BlobEvent, deduplication_key
+from shared.core.leases import LEASE
 from shared.core.outcomes import Outcome, OutcomeKind
-from shared.core.submissions import LEASE, State, Submission
+from shared.core.submissions import State, Submission
 from shared.core.transitions import settle
 from shared.core.trigger_state import Registration
 from shared.ledger.table.protocol import Table

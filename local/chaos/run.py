@@ -19,7 +19,7 @@ from local.chaos.options import CRASH_POINTS, ChaosOptions
 from local.chaos.plan import Delivery, make_plan
 from local.chaos.workers import SKEW, InjectedFault
 from local.standins.azurite import Azurite
-from shared.core.submissions import LEASE
+from shared.core.leases import LEASE
 from shared.core.times import read_instant
 
 COMMANDS_PER_THREAD = 2

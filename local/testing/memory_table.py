@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from enum import Enum
 
+from shared.ledger.table.errors import RowConflict, RowRefused, TableUnavailable
 from shared.ledger.table.protocol import (
     MAX_OPERATIONS,
     PAGE_ROWS,
@@ -19,9 +20,6 @@ from shared.ledger.table.protocol import (
     Operation,
     Page,
     Row,
-    RowConflict,
-    RowRefused,
-    TableUnavailable,
     Value,
 )
 

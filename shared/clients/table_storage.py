@@ -1,6 +1,8 @@
 """The client of the ledger's table.
 
 azure-data-tables is imported, and its client made, with the first call: a cold start pays for neither.
+
+What the service's errors mean is in `ledger/table/errors.py`.
 """
 
 from __future__ import annotations

@@ -10,16 +10,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from shared.core.events import Event
+from shared.core.leases import LEASE
 from shared.core.outcomes import OutcomeKind
-
-LEASE = timedelta(minutes=10)
-"""How long a claim belongs to the process that made it. It is far above the deadline of a POST."""
-
-MAX_CLAIM_AGE = timedelta(seconds=60)
-"""A POST is never sent later than this after its claim, so that it ends well before the lease does."""
-
-POST_DEADLINE = timedelta(minutes=2)
-"""The longest time that a POST may take, from its start (`clients.transport.DEADLINE`)."""
 
 KEPT_ATTEMPTS = 20
 KEPT_DECISIONS = 20

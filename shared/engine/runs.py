@@ -6,18 +6,17 @@ import logging
 from functools import partial
 
 from shared.core.errors import WorkspaceUnavailable
+from shared.core.lost_runs import adopt, record_search
 from shared.core.runs import ReferenceRun, RunGone, is_documented
 from shared.core.submissions import Submission
 from shared.core.telemetry import Action, log_decision
 from shared.core.transitions import (
     Change,
-    adopt,
     hold,
     mark_ambiguous,
     poll_later,
     record_gone,
     record_poll,
-    record_search,
     unless_moved_on,
 )
 from shared.engine.send import log_state, moved_away

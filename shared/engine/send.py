@@ -9,8 +9,9 @@ import logging
 
 from shared.config.model import Pipeline
 from shared.core.errors import LedgerError, LedgerUnavailable
+from shared.core.leases import MAX_CLAIM_AGE
 from shared.core.outcomes import Outcome, OutcomeKind
-from shared.core.submissions import MAX_CLAIM_AGE, State, Submission
+from shared.core.submissions import State, Submission
 from shared.core.telemetry import Action, log_decision
 from shared.core.transitions import hold, lease, settle, unless_moved_on
 from shared.engine.services import Services

@@ -10,8 +10,9 @@ from shared.core.errors import LedgerError
 from shared.core.submissions import OPEN, Submission
 from shared.ledger import rows
 from shared.ledger.submissions import Submissions
+from shared.ledger.table.errors import RowConflict, TableUnavailable
 from shared.ledger.table.guarded import GuardedTable, unavailable
-from shared.ledger.table.protocol import Delete, Merge, Page, RowConflict, TableUnavailable
+from shared.ledger.table.protocol import Delete, Merge, Page
 
 _SUBMISSION_KEY = re.compile(r"sub:[0-9A-Za-z]{1,64}")
 

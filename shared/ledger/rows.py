@@ -28,9 +28,10 @@ from typing import Any
 
 from shared.core.errors import LedgerError, NewerRow
 from shared.core.events import dump_event, load_event
+from shared.core.leases import LEASE
 from shared.core.outcomes import OutcomeKind
 from shared.core.runs import ReferenceRun
-from shared.core.submissions import ATTENTION, LEASE, Attempt, Decision, State, Submission
+from shared.core.submissions import ATTENTION, Attempt, Decision, State, Submission
 from shared.core.times import print_instant, read_instant
 from shared.ledger.table.protocol import Row, Value
 

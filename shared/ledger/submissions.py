@@ -14,17 +14,9 @@ from shared.core.runs import ReferenceRun
 from shared.core.submissions import State, Submission
 from shared.core.transitions import Change
 from shared.ledger import rows
+from shared.ledger.table.errors import RowConflict, TableUnavailable
 from shared.ledger.table.guarded import WRITE_TRIES, GuardedTable, unavailable
-from shared.ledger.table.protocol import (
-    MAX_OPERATIONS,
-    Delete,
-    Insert,
-    Merge,
-    Operation,
-    RowConflict,
-    TableUnavailable,
-    Value,
-)
+from shared.ledger.table.protocol import MAX_OPERATIONS, Delete, Insert, Merge, Operation, Value
 
 
 class Submissions:

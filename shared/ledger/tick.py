@@ -14,15 +14,9 @@ from datetime import datetime
 from itertools import batched, count, takewhile
 
 from shared.ledger import rows
+from shared.ledger.table.errors import RowConflict, TableUnavailable
 from shared.ledger.table.guarded import GuardedTable, unavailable
-from shared.ledger.table.protocol import (
-    Delete,
-    Merge,
-    Row,
-    RowConflict,
-    TableUnavailable,
-    Value,
-)
+from shared.ledger.table.protocol import Delete, Merge, Row, Value
 
 PAIR_BYTES = 8
 PAIRS_PER_PROPERTY = 64 * 1024 // PAIR_BYTES

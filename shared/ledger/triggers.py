@@ -17,17 +17,9 @@ from shared.core.telemetry import Action, log_decision
 from shared.core.times import print_instant
 from shared.core.trigger_state import OwnWatermark, Registration, TriggerState
 from shared.ledger import rows
+from shared.ledger.table.errors import RowConflict, TableUnavailable
 from shared.ledger.table.guarded import WRITE_TRIES, GuardedTable, unavailable
-from shared.ledger.table.protocol import (
-    MAX_OPERATIONS,
-    Delete,
-    Insert,
-    Merge,
-    Operation,
-    Row,
-    RowConflict,
-    TableUnavailable,
-)
+from shared.ledger.table.protocol import MAX_OPERATIONS, Delete, Insert, Merge, Operation, Row
 from shared.ledger.trigger_rows import (
     decode_state,
     encode_decision,

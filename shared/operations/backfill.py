@@ -7,12 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from functools import partial
 from itertools import islice
 
 from shared.core.errors import InvalidRequest, NotAllowed, RenderError, TriggerUnreadable
 from shared.core.events import ScheduleEvent, deduplication_key
 from shared.core.submissions import State, Submission
+from shared.core.telemetry import submit_in_context
 from shared.engine.accept import accept_past
 from shared.engine.send import send
 from shared.engine.services import Services
@@ -136,7 +136,9 @@ def run_backfill(services: Services, candidates: Sequence[Candidate]) -> Iterato
     wanted = [one for one in candidates if one.step is not Step.LEAVE]
     with ThreadPoolExecutor(WORKERS, "backfill") as workers:
         try:
-            yield from workers.map(partial(_submit, services), wanted)
+            under_way = [submit_in_context(workers, _submit, services, one) for one in wanted]
+            for one in under_way:
+                yield one.result()
         finally:
             workers.shutdown(cancel_futures=True)
 

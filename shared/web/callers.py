@@ -4,6 +4,8 @@ App Service authentication sets `X-MS-CLIENT-PRINCIPAL` on each request and remo
 header is base64 of `{"auth_typ", "name_typ", "role_typ", "claims": [{"typ", "val"}]}` (Microsoft Learn: Work with user
 identities in Azure App Service authentication). Without App Service authentication any caller could forge the header.
 The app does not read it then.
+
+Which roles a route allows is declared beside its handler (`web/api/routes.py`): only an `operator` may call `replay`.
 """
 
 from __future__ import annotations

@@ -9,16 +9,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from local.testing.memory_table import Fault
-from shared.ledger.table.protocol import (
-    Delete,
-    Insert,
-    Merge,
-    RowConflict,
-    RowRefused,
-    Table,
-    TableUnavailable,
-    Value,
-)
+from shared.ledger.table.errors import RowConflict, RowRefused, TableUnavailable
+from shared.ledger.table.protocol import Delete, Insert, Merge, Table, Value
 
 type MakeTable = Callable[..., Table]
 

@@ -16,6 +16,7 @@ from local.stack import Stack
 from local.standins.azurite import Azurite
 from local.standins.identity import IdentityFault
 from local.standins.workspace.faults import FaultKind, WorkspaceFault
+from shared.web.api import openapi  # noqa: F401 — importing the module declares the routes
 from shared.web.registry import ROUTES
 
 ROOT = Path(__file__).resolve().parents[2]

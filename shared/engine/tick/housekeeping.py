@@ -1,4 +1,4 @@
-"""The chores of a tick: the repair walk, the counts that `health` shows, and versions of the file that are gone."""
+"""The housekeeping of a tick: the repair walk, the counts that `health` shows, and versions no longer at work."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def keep_house(
         now: The current time.
 
     Raises:
-        LedgerUnavailable: The chores are not done. The next tick does them.
+        LedgerUnavailable: It is not done. The next tick does it.
     """
     ledger = services.ledger
     try:

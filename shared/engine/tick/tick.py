@@ -1,6 +1,6 @@
 """One call of the timer function, once a minute.
 
-    plan the occurrences -> claim them -> move the watermarks -> send -> work off what is due -> chores
+    plan the occurrences -> claim them -> move the watermarks -> send -> work off what is due -> housekeeping
 
 A tick that fails half-way leaves the common watermark where it was. The next tick claims the rest, and an occurrence
 that is claimed already stays claimed once. Two instances may tick at the same time.
@@ -85,7 +85,7 @@ def run_tick(services: Services, *, budget: timedelta = BUDGET) -> TickReport:
     claimed, recorded = _record(services, plan, states, failures)
     state, version = replace(before, last=now), _version(services, before, now, recorded=recorded)
     if claimed and failures.ledger is None:
-        # Without claims the rows are written once, with the chores: an idle tick is one transaction.
+        # Without claims the rows are written once, with the housekeeping: an idle tick is one transaction.
         with failures.kept():
             services.ledger.tick.write(state, version)
     sent = _send(services, claimed, failures, until=until)

@@ -13,6 +13,13 @@ from http.client import HTTPException
 from typing import TYPE_CHECKING, Any
 
 from shared.core.redaction import redact
+from shared.ledger.table.errors import (
+    CONFLICTS,
+    REFUSALS,
+    RowConflict,
+    RowRefused,
+    TableUnavailable,
+)
 from shared.ledger.table.protocol import (
     MAX_OPERATIONS,
     PAGE_ROWS,
@@ -22,9 +29,6 @@ from shared.ledger.table.protocol import (
     Operation,
     Page,
     Row,
-    RowConflict,
-    RowRefused,
-    TableUnavailable,
 )
 
 if TYPE_CHECKING:
@@ -45,23 +49,6 @@ CLIENT_OPTIONS: dict[str, Any] = {
 
 GARBLED = (HTTPException, ValueError)
 """Errors that azure-core does not wrap when it reads a truncated or garbled answer to a transaction."""
-
-_CONFLICTS = {
-    "EntityAlreadyExists",
-    "UpdateConditionNotSatisfied",
-    "ConditionNotMet",
-    "ResourceNotFound",
-    "EntityNotFound",
-}
-_REFUSALS = {
-    "InvalidInput",
-    "InvalidDuplicateRow",
-    "EntityTooLarge",
-    "PropertyValueTooLarge",
-    "RequestBodyTooLarge",
-    "CommandsInBatchActOnDifferentPartitions",
-    "OutOfRangeInput",
-}
 
 
 class AzureTable:
@@ -172,9 +159,9 @@ class AzureTable:
             text = f"{self._described}: {redact(_summary(error))}"
             if code == "TableNotFound":
                 raise _TableMissingError(text) from error
-            if code in _CONFLICTS:
+            if code in CONFLICTS:
                 raise RowConflict(text) from error
-            if code in _REFUSALS:
+            if code in REFUSALS:
                 raise RowRefused(text) from error
             raise TableUnavailable(text) from error
         except TokenUnavailable as error:

@@ -5,16 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from shared.core.errors import LedgerUnavailable
-from shared.ledger.table.protocol import (
-    PAGE_ROWS,
-    Operation,
-    Page,
-    Row,
-    RowConflict,
-    RowRefused,
-    Table,
-    TableUnavailable,
-)
+from shared.ledger.table.errors import RowConflict, RowRefused, TableUnavailable
+from shared.ledger.table.protocol import PAGE_ROWS, Operation, Page, Row, Table
 
 WRITE_TRIES = 6
 """How often the ledger tries a write before it counts as unavailable. The client below retries on its own, too."""

@@ -26,22 +26,6 @@ PAGE_ROWS = 1000
 """The most rows in one page of a query (Microsoft Learn: Query timeout and pagination)."""
 
 
-class RowConflict(Exception):
-    """A precondition did not hold: the row exists, is missing or has another etag.
-
-    The transaction was not carried out, with one exception: if the client sent it twice, the second attempt met the
-    first.
-    """
-
-
-class RowRefused(Exception):
-    """The service refuses the operations: one is too large, or two have the same row key. A retry cannot help."""
-
-
-class TableUnavailable(Exception):
-    """There is no usable answer. The operations may have been carried out."""
-
-
 @dataclass(frozen=True, slots=True)
 class Insert:
     """Add a row that must not exist."""

@@ -59,7 +59,7 @@ _PARAMETERS: Mapping[str, Mapping[str, Any]] = {
     "action": {
         "in": "path",
         "description": "The action.",
-        "schema": {"type": "string", "enum": ["replay", "cancel", "drop"]},
+        "schema": {"type": "string", "enum": ["replay", "resume", "cancel", "drop"]},
     },
     "status_token": {
         "in": "path",

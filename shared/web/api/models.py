@@ -215,7 +215,7 @@ class DecisionView(View):
     """A caller's action on a submission."""
 
     time: Instant = Field(description="The time of the action.")
-    action: str = Field(description="`submit`, `run_now`, `replay`, `drop` or `cancel`.")
+    action: str = Field(description="`submit`, `run_now`, `replay`, `resume`, `drop` or `cancel`.")
     by: str | None = Field(description="The caller's name. `null` if roles are off.")
 
 

@@ -17,7 +17,7 @@ from shared.core.times import print_instant
 from shared.operations.listing import SubmissionFilter, read_cursor, write_cursor
 from shared.operations.listing import list_submissions as list_page
 from shared.operations.preview import preview as preview_triggers
-from shared.operations.submissions import cancel, drop, replay, start
+from shared.operations.submissions import cancel, drop, replay, resume, start
 from shared.operations.submissions import get_submission as get_submission_row
 from shared.operations.triggers import get_trigger as find_trigger
 from shared.operations.triggers import occurrence, override, report_trigger, report_triggers
@@ -229,22 +229,27 @@ def get_result(call: RouteCall) -> Reply:
     problems=(400, 404, 409, 413, 422, 503),
 )
 def act_on_submission(call: RouteCall) -> Reply:
-    """Replay, cancel or drop a submission, and show its new state.
+    """Replay, resume, cancel or drop a submission, and show its new state.
 
-    `replay` starts another run, rendered from the stored event with the current triggers file. `drop` ends a `dead` or
-    `held` submission without a run. `cancel` asks Azure ML to cancel the run.
+    `replay` starts another run, rendered from the stored event with the current triggers file. `resume` polls the run
+    of a `held` submission again. `drop` ends a `dead` or `held` submission: the app starts no run for it, and a run
+    that has started goes on. `cancel` asks Azure ML to cancel the run.
     """
     body = read_body(ActionBody, read_body_object(call.request.body))
     action, by = call.request.params["action"], call.caller.name
     match action:
         case "replay":
             after = replay(call.services, call.submission, confirmed=body.confirm, by=by)
+        case "resume":
+            after = resume(call.services, call.submission, by=by)
         case "drop":
             after = drop(call.services, call.submission, by=by)
         case "cancel":
             after = cancel(call.services, call.submission, by=by)
         case _:
-            raise NotFound(f"found the action {cut(action)}; expected replay, cancel or drop")
+            raise NotFound(
+                f"found the action {cut(action)}; expected replay, resume, cancel or drop"
+            )
     return Reply(status=200, content=view_submission(after, call.services.config.workspace))
 
 

@@ -11,10 +11,11 @@ import pytest
 
 from local.testing.app import NOON
 from local.testing.memory_table import Fault, MemoryTable
+from shared.core.lost_runs import adopt
 from shared.core.outcomes import Outcome, OutcomeKind
 from shared.core.runs import ReferenceRun, RunFacts
 from shared.core.submissions import State, Submission
-from shared.core.transitions import adopt, lease, settle
+from shared.core.transitions import lease, settle
 from shared.ledger import rows
 from shared.ledger.ledger import Ledger
 from shared.ledger.table.protocol import Merge, Table

@@ -20,8 +20,9 @@ from local.testing.app import NOON
 from local.testing.memory_table import Fault
 from shared.core.errors import LedgerError, LedgerUnavailable
 from shared.core.events import HttpEvent, deduplication_key
+from shared.core.leases import LEASE
 from shared.core.outcomes import Outcome, OutcomeKind
-from shared.core.submissions import LEASE, State
+from shared.core.submissions import State
 from shared.core.transitions import settle
 from shared.ledger.ledger import Ledger
 from shared.ledger.table.protocol import Insert, Merge, Table

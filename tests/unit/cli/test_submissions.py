@@ -13,6 +13,7 @@ from local.testing.app import Bench
 from shared.core.events import HttpEvent
 from shared.core.outcomes import Outcome, OutcomeKind
 from shared.core.submissions import State, Submission
+from shared.core.transitions import hold
 from shared.operations.submissions import start as start_event
 
 TRIGGERS = """
@@ -117,3 +118,12 @@ def test_either_an_id_or_a_trigger_must_be_named(bench: Bench, arguments: list[s
     result = run(*arguments)
     assert result.exit_code == 2
     assert "either a submission's ID or --trigger" in result.output
+
+
+def test_the_polling_of_a_held_run_is_resumed(bench: Bench) -> None:
+    sent = start(bench)
+    assert "only held" in run("resume", sent.id).output
+    submissions = bench.app.services.ledger.submissions
+    submissions.update(sent, lambda one: hold(one, "why", now=bench.clock.now()))
+    assert run("resume", sent.id).exit_code == 0
+    assert bench.submissions()[0].state is State.SUBMITTED

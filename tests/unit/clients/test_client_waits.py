@@ -20,7 +20,7 @@ from shared.clients.table_storage import ledger_table
 from shared.config.settings import Settings
 from shared.core.errors import StorageUnavailable
 from shared.ledger.table.azure import CLIENT_OPTIONS, AzureTable
-from shared.ledger.table.protocol import TableUnavailable
+from shared.ledger.table.errors import TableUnavailable
 from tests.unit.clients.doubles import Service
 
 

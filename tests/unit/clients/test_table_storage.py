@@ -15,7 +15,7 @@ from shared.clients.identity import Tokens
 from shared.clients.table_storage import ledger_table
 from shared.config.settings import Settings
 from shared.core.errors import SettingError
-from shared.ledger.table.protocol import TableUnavailable
+from shared.ledger.table.errors import TableUnavailable
 from tests.unit.clients.doubles import Authority, Service
 
 SETTINGS = {"LEDGER_CONNECTION": "Ledger", "LEDGER_TABLE": "runs"}

@@ -17,8 +17,9 @@ from shared.core.decisions import (
     with_decision,
 )
 from shared.core.errors import NotAllowed
+from shared.core.leases import LEASE
 from shared.core.runs import FAILED, SUCCEEDED, UNFINISHED
-from shared.core.submissions import KEPT_DECISIONS, LEASE, Decision, State, Submission
+from shared.core.submissions import KEPT_DECISIONS, Decision, State, Submission
 from tests.examples import submission
 
 LATER = NOON + timedelta(hours=1)

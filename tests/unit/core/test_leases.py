@@ -13,25 +13,12 @@ from hypothesis import strategies as st
 from local.testing.app import NOON
 from shared.core.decisions import replayed
 from shared.core.events import ScheduleEvent, deduplication_key
+from shared.core.leases import LEASE, MAX_CLAIM_AGE, POST_DEADLINE
+from shared.core.lost_runs import record_search
 from shared.core.outcomes import Outcome, OutcomeKind
 from shared.core.runs import SearchResult
-from shared.core.submissions import (
-    LEASE,
-    MAX_CLAIM_AGE,
-    POST_DEADLINE,
-    OnUnknown,
-    Policy,
-    State,
-    Submission,
-)
-from shared.core.transitions import (
-    FIRST_POLL,
-    lease,
-    mark_ambiguous,
-    record_search,
-    settle,
-    unless_moved_on,
-)
+from shared.core.submissions import OnUnknown, Policy, State, Submission
+from shared.core.transitions import FIRST_POLL, lease, mark_ambiguous, settle, unless_moved_on
 
 EVENT = ScheduleEvent(trigger="nightly", time=NOON)
 FRESH = Submission(

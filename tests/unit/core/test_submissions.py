@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from shared.clients.transport import DEADLINE
-from shared.core.submissions import ATTENTION, LEASE, MAX_CLAIM_AGE, OPEN, POST_DEADLINE, State
+from shared.core.leases import LEASE, MAX_CLAIM_AGE, POST_DEADLINE
+from shared.core.submissions import ATTENTION, OPEN, State
 from tests.examples import submission
 
 CLAIMED = submission()

@@ -11,6 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from local.testing.app import NOON
+from shared.core.leases import LEASE, MAX_CLAIM_AGE, POST_DEADLINE
+from shared.core.lost_runs import adopt, record_search
 from shared.core.outcomes import Outcome, OutcomeKind
 from shared.core.runs import (
     FAILED,
@@ -20,24 +22,13 @@ from shared.core.runs import (
     RunFacts,
     SearchResult,
 )
-from shared.core.submissions import (
-    KEPT_ATTEMPTS,
-    LEASE,
-    MAX_CLAIM_AGE,
-    POST_DEADLINE,
-    OnUnknown,
-    Policy,
-    State,
-    Submission,
-)
+from shared.core.submissions import KEPT_ATTEMPTS, OnUnknown, Policy, State, Submission
 from shared.core.transitions import (
     FIRST_POLL,
-    adopt,
     hold,
     lease,
     poll_later,
     record_poll,
-    record_search,
     settle,
     unless_moved_on,
 )

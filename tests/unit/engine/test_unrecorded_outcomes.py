@@ -11,8 +11,9 @@ import pytest
 from local.testing.app import NOON, Bench
 from local.testing.memory_table import Fault
 from shared.core.events import BlobNotification, ScheduleEvent
+from shared.core.leases import LEASE
 from shared.core.outcomes import Outcome, OutcomeKind
-from shared.core.submissions import LEASE, State, Submission
+from shared.core.submissions import State, Submission
 from shared.ledger.table.protocol import Merge
 from shared.operations.submissions import replay, start
 from shared.web.api import routes

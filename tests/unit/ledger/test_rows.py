@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from local.testing.app import NOON
 from shared.core.errors import LedgerError, NewerRow
+from shared.core.leases import LEASE
 from shared.core.outcomes import OutcomeKind
-from shared.core.submissions import LEASE, Attempt, Decision, State, Submission
+from shared.core.submissions import Attempt, Decision, State, Submission
 from shared.ledger import rows
 from shared.ledger.table.protocol import Row, Value
 from tests.examples import submission

@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 
 from local.testing.app import NOON
 from shared.core.events import ScheduleEvent
+from shared.core.lost_runs import adopt
 from shared.core.outcomes import Outcome, OutcomeKind, ServiceAnswer
 from shared.core.runs import RunFacts
 from shared.core.submissions import State, Submission
-from shared.core.transitions import LONGEST_WAIT, adopt, settle
+from shared.core.transitions import LONGEST_WAIT, settle
 from shared.pipelines.answers import read_answer
 from shared.pipelines.run_records import read_run, read_runs
 

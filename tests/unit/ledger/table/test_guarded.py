@@ -6,8 +6,9 @@ import pytest
 
 from local.testing.memory_table import Fault, MemoryTable
 from shared.core.errors import LedgerUnavailable
+from shared.ledger.table.errors import RowConflict, TableUnavailable
 from shared.ledger.table.guarded import GuardedTable
-from shared.ledger.table.protocol import Insert, RowConflict, TableUnavailable
+from shared.ledger.table.protocol import Insert
 
 
 def faulty() -> GuardedTable:

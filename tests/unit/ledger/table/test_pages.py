@@ -13,8 +13,8 @@ from local.testing.app import NOON
 from shared.core.errors import LedgerUnavailable
 from shared.ledger.ledger import Ledger
 from shared.ledger.table.azure import CLIENT_OPTIONS, AzureTable
+from shared.ledger.table.errors import RowRefused, TableUnavailable
 from shared.ledger.table.guarded import GuardedTable
-from shared.ledger.table.protocol import RowRefused, TableUnavailable
 
 NEXT = {"x-ms-continuation-NextPartitionKey": "v1", "x-ms-continuation-NextRowKey": "b"}
 

@@ -10,6 +10,7 @@ import pytest
 from local.testing.memory_table import Fault
 from shared.clients.transport import VERSION
 from shared.core.outcomes import Outcome, OutcomeKind
+from shared.core.transitions import hold
 from shared.ledger.table.protocol import Merge
 from shared.operations.listing import write_cursor
 from shared.web.api import routes
@@ -192,3 +193,17 @@ def test_a_replay_that_the_changed_file_cannot_render_is_422(
     (dead,) = bench.submissions()
     later = bench.restarted(file=write_triggers("on-demand: {pipeline: scoring, http: {}}"))
     assert send(routes.act_on_submission, later, id=dead.id, action="replay").status == 422
+
+
+def test_the_polling_of_a_held_run_is_resumed(make_bench: MakeBench) -> None:
+    bench = make_bench(HTTP_TRIGGERS)
+    identifier = post(bench).content["id"]
+    submissions = bench.app.services.ledger.submissions
+    row = submissions.get(identifier)
+    assert row is not None
+    submissions.update(row, lambda one: hold(one, "why", now=bench.clock.now()))
+    act = routes.act_on_submission
+    resumed = send(act, bench, id=identifier, action="resume")
+    assert (resumed.status, resumed.content["state"]) == (200, "submitted")
+    assert resumed.content["decisions"][-1]["action"] == "resume"
+    assert send(act, bench, id=identifier, action="resume").status == 409
